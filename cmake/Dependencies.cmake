@@ -1,0 +1,32 @@
+# Every library that modlab uses, and the oldest version it is built against.
+# Debian 12 and 13 have them all; ./x installs their packages.
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)           # SHA-256
+find_package(SQLite3 3.40 REQUIRED)
+find_package(Boost 1.74 REQUIRED)            # Boost.Math: headers only
+find_package(Protobuf 3.21 REQUIRED)         # before gRPC, whose config expects it
+find_package(gRPC 1.51 CONFIG REQUIRED)
+find_package(absl CONFIG REQUIRED)           # 20220623 and newer
+find_package(spdlog 1.10 CONFIG REQUIRED)
+find_package(yaml-cpp 0.7 CONFIG REQUIRED)
+find_package(CLI11 2.1 CONFIG REQUIRED)
+find_package(nlohmann_json 3.11 CONFIG REQUIRED)
+find_package(Torch 1.13 REQUIRED)            # CMAKE_PREFIX_PATH chooses another
+if(MODLAB_TESTS)
+  find_package(GTest 1.12 CONFIG REQUIRED)
+endif()
+if(MODLAB_BENCHMARKS)
+  find_package(benchmark 1.7 CONFIG REQUIRED)
+endif()
+
+find_program(PROTOC protoc REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+if(NOT TARGET yaml-cpp::yaml-cpp)            # the name before yaml-cpp 0.8
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()

@@ -1,0 +1,54 @@
+# The four kinds of target, all with the same warnings and the same root for
+# includes ("lib/config/job_config.h").
+
+add_library(modlab_options INTERFACE)
+target_include_directories(modlab_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(modlab_options INTERFACE -Wall -Wextra -Wpedantic -Wnon-virtual-dtor
+                                                -Wold-style-cast -Wshadow -Werror)
+target_compile_definitions(modlab_options INTERFACE MODLAB_VERSION="${PROJECT_VERSION}")
+
+# LibTorch as a system library: its headers do not pass our warnings. They take
+# 20 s to parse, so the targets that use them share one precompiled header.
+add_library(modlab_torch INTERFACE)
+target_link_libraries(modlab_torch INTERFACE ${TORCH_LIBRARIES})
+target_include_directories(modlab_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+
+# modlab_library(name SOURCES... [DEPS targets...])
+function(modlab_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE modlab_options PUBLIC ${ARG_DEPS})
+endfunction()
+
+# modlab_binary(name SOURCES... [DEPS targets...])
+function(modlab_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE modlab_options ${ARG_DEPS})
+endfunction()
+
+# modlab_test(name SOURCES... [DEPS targets...] [TIMEOUT seconds]): one
+# binary with GoogleTest's main, one ctest entry.
+function(modlab_test name)
+  if(NOT MODLAB_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE modlab_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# modlab_benchmark(name SOURCES... [DEPS targets...])
+function(modlab_benchmark name)
+  if(NOT MODLAB_BENCHMARKS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE modlab_options ${ARG_DEPS} benchmark::benchmark)
+endfunction()

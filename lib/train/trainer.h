@@ -1,0 +1,90 @@
+// Trains and evaluates a gang: jobs of one shape, stacked along a leading jobs
+// axis and stepped as one program. Each member keeps its own curve, failure,
+// result and weights, and they are bit for bit those that it would have alone.
+
+#ifndef MODLAB_LIB_TRAIN_TRAINER_H_
+#define MODLAB_LIB_TRAIN_TRAINER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "modlab/v1/job.pb.h"
+
+namespace modlab {
+
+// Hears of the members of a gang, named by their index in the list that the
+// Trainer was created with. Called on the thread that runs Trainer::Run().
+class GangObserver {
+ public:
+  virtual ~GangObserver() = default;
+
+  // A point of the member's curves, as soon as it was measured.
+  virtual void OnPoint(int member, const v1::CurvePoint& point) = 0;
+  // The member's result; nothing more is heard of it. `weights` is a
+  // .safetensors file of the final weights under the names and, but for the
+  // leading jobs axis, the shapes of the paper's published code. The result's
+  // provenance and checkpoint_sha256 are left for the caller to fill.
+  virtual void OnFinished(int member, const v1::JobResult& result, absl::string_view weights) = 0;
+  // The member alone failed; the others go on untouched.
+  virtual void OnFailed(int member, const v1::Failure& failure) = 0;
+};
+
+// Counters for whoever watches a running gang from another thread.
+struct GangProgress {
+  // Iterations done; the same for all members, which step together.
+  std::atomic<int64_t> iteration{0};
+  // Of each member, over the last second or so.
+  std::atomic<double> iterations_per_second{0.0};
+};
+
+// Not thread-safe but for what says otherwise. One thread creates it and runs
+// it, and does nothing else meanwhile.
+class Trainer {
+ public:
+  // `configs` are canonical and share one shape key; at least one, at most 4096.
+  // `device` is "cpu" or "cuda:N".
+  //
+  // INVALID_ARGUMENT: shape keys differ, or no such device. RESOURCE_EXHAUSTED:
+  // the device cannot hold the gang; a smaller one may fit.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(
+      const std::vector<v1::JobConfig>& configs, absl::string_view device);
+
+  virtual ~Trainer() = default;
+
+  // Trains all members to the end, reporting to `observer`, which must outlive
+  // the call. Returns OK once every member has finished, failed or been dropped;
+  // CANCELLED as soon as all are dropped; RESOURCE_EXHAUSTED where the device's
+  // memory runs out on the way. Call once.
+  virtual absl::Status Run(GangObserver* observer) = 0;
+
+  // Takes a member out: nothing more is heard of it. The others go on, at an
+  // unchanged pace. Thread-safe.
+  virtual void Drop(int member) = 0;
+
+  // Thread-safe.
+  virtual const GangProgress& progress() const = 0;
+};
+
+// One tensor of a model.
+struct TensorShape {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+// The tensors of the config's model in the order in which they are stored, as
+// the paper's published code names and shapes them. Pure, thread-safe.
+std::vector<TensorShape> ModelTensors(const v1::JobConfig& canonical);
+
+// Trained numbers in the config's model.
+int64_t ParameterCount(const v1::JobConfig& canonical);
+
+}  // namespace modlab
+
+#endif  // MODLAB_LIB_TRAIN_TRAINER_H_
