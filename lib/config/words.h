@@ -19,8 +19,12 @@
 namespace modlab {
 
 // The known word with the smallest edit distance to `word`, or "" where even
-// that one differs in more than half of its letters.
+// that one differs in more than half of its letters. Case does not count.
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& known);
+
+// `word` in quotes, escaped, and cut short where it is long: how messages show
+// what came from outside.
+std::string QuotedWord(absl::string_view word);
 
 // Names of all JobConfig fields, in field-number order.
 const std::vector<std::string>& JobFieldNames();
@@ -29,16 +33,18 @@ const std::vector<std::string>& JobFieldNames();
 absl::Status CheckJobField(absl::string_view field);
 
 // Sets one field from a word: "8", "1e-4", "mlp". Numbers must be written in
-// full in the field's type ("8.0" is no integer). Leaves `config` as it was on
+// full in the field's type ("8.0" is no integer); enum values in any case, with
+// '-' or '_' ("gt-modular"). Leaves `config` as it was on
 // error. Limits are not checked here; Canonicalise() does.
 absl::Status SetJobField(absl::string_view field, absl::string_view word, v1::JobConfig* config);
 
 // The field's value as a word that SetJobField() reads back to the same value:
 // enum values in lower case, doubles in the fewest digits that restore them; ""
-// if unset. `field` must be known.
+// if unset, unspecified, or no field of a job.
 std::string JobFieldWord(const v1::JobConfig& config, absl::string_view field);
 
-// Orders two words of one field: numbers by value, enum values by number.
+// Orders two words of one field: numbers by value, enum values by number. Before
+// them stands "" (unset), after them what is no value of the field ("random").
 bool JobFieldWordLess(absl::string_view field, absl::string_view a, absl::string_view b);
 
 // "collapse_avg" for COLLAPSE_AVG; "" for a value this build does not know.

@@ -1,0 +1,171 @@
+#include "lib/config/sweep_spec.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "lib/config/job_config.h"
+#include "lib/config/words.h"
+#include "modlab/v1/job.pb.h"
+#include "modlab/v1/sweep.pb.h"
+
+namespace modlab {
+namespace {
+
+constexpr int kGridsMax = 1000;
+constexpr size_t kNameBytesMax = 63;
+// Counts of points stop here: far above the limit, far below overflow.
+constexpr int64_t kPointsCounted = 1'000'000'000'000;
+
+// A field and its values, each as a config in which nothing else is set: a point
+// is made by merging, and a word is read once, not once a point.
+struct ParsedAxis {
+  std::string field;
+  std::vector<v1::JobConfig> values;
+};
+using ParsedGrid = std::vector<ParsedAxis>;
+
+absl::Status CheckName(absl::string_view name) {
+  bool ok = !name.empty() && name.size() <= kNameBytesMax &&
+            absl::ascii_islower(static_cast<unsigned char>(name.front())) &&
+            absl::ascii_isalnum(static_cast<unsigned char>(name.back()));
+  for (const char c : name) {
+    const auto letter = static_cast<unsigned char>(c);
+    ok = ok && (absl::ascii_islower(letter) || absl::ascii_isdigit(letter) || c == '-' || c == '_');
+  }
+  if (ok) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "name: ", QuotedWord(name),
+      " is not allowed; allowed: 1..63 characters: lower-case letters, digits, '-' and '_', "
+      "starting with a letter and ending with a letter or digit"));
+}
+
+absl::StatusOr<ParsedGrid> ParseGrid(const v1::Grid& grid) {
+  if (grid.axes().empty()) return absl::InvalidArgumentError("has no axes; give at least one");
+  ParsedGrid parsed;
+  absl::flat_hash_set<std::string> fields;
+  for (const v1::Axis& axis : grid.axes()) {
+    if (auto status = CheckJobField(axis.field()); !status.ok()) return status;
+    if (!fields.insert(axis.field()).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(axis.field(), ": is on two axes; give all its values on one"));
+    }
+    if (axis.values().empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(axis.field(), ": has no values; give at least one"));
+    }
+    ParsedAxis parsed_axis{axis.field(), {}};
+    absl::flat_hash_set<std::string> seen;
+    for (const std::string& word : axis.values()) {
+      v1::JobConfig value;
+      if (auto status = SetJobField(axis.field(), word, &value); !status.ok()) return status;
+      if (seen.insert(value.SerializeAsString()).second) {
+        parsed_axis.values.push_back(std::move(value));
+      }
+    }
+    parsed.push_back(std::move(parsed_axis));
+  }
+  return parsed;
+}
+
+int64_t CountPoints(const std::vector<ParsedGrid>& grids) {
+  int64_t total = 0;
+  for (const ParsedGrid& grid : grids) {
+    int64_t points = 1;
+    for (const ParsedAxis& axis : grid) {
+      const auto values = static_cast<int64_t>(axis.values.size());
+      points = points > kPointsCounted / values ? kPointsCounted : points * values;
+    }
+    total = total > kPointsCounted - points ? kPointsCounted : total + points;
+  }
+  return total;
+}
+
+absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(prefix, ": ", status.message()));
+}
+
+// Collects configs, each once.
+class Collector {
+ public:
+  absl::Status Add(const v1::JobConfig& config) {
+    auto canonical = Canonicalise(config);
+    if (!canonical.ok()) return canonical.status();
+    if (seen_.insert(canonical->SerializeAsString()).second) {
+      configs_.push_back(*std::move(canonical));
+    }
+    return absl::OkStatus();
+  }
+  std::vector<v1::JobConfig> Take() { return std::move(configs_); }
+
+ private:
+  absl::flat_hash_set<std::string> seen_;
+  std::vector<v1::JobConfig> configs_;
+};
+
+absl::Status ExpandGrid(const v1::JobConfig& defaults, const ParsedGrid& grid,
+                        Collector* collector) {
+  std::vector<size_t> choice(grid.size(), 0);
+  while (true) {
+    v1::JobConfig point;
+    for (size_t i = 0; i < grid.size(); ++i) point.MergeFrom(grid[i].values[choice[i]]);
+    v1::JobConfig config = defaults;
+    config.MergeFrom(point);
+    if (auto status = collector->Add(config); !status.ok()) {
+      std::string prefix = "point";
+      for (const ParsedAxis& axis : grid) {
+        absl::StrAppend(&prefix, " ", axis.field, "=", JobFieldWord(point, axis.field));
+      }
+      return WithPrefix(prefix, status);
+    }
+    // The next point: the last axis varies fastest.
+    size_t axis = grid.size();
+    while (axis > 0 && ++choice[axis - 1] == grid[axis - 1].values.size()) choice[--axis] = 0;
+    if (axis == 0) return absl::OkStatus();
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec) {
+  if (auto status = CheckName(spec.name()); !status.ok()) return status;
+  if (spec.grids_size() > kGridsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("grids: ", spec.grids_size(), " are too many; allowed: at most ", kGridsMax));
+  }
+  std::vector<ParsedGrid> grids;
+  for (const v1::Grid& grid : spec.grids()) {
+    auto parsed = ParseGrid(grid);
+    if (!parsed.ok()) return WithPrefix(absl::StrCat("grid ", grids.size() + 1), parsed.status());
+    grids.push_back(*std::move(parsed));
+  }
+  const int64_t points = CountPoints(grids);
+  if (points > kSweepJobsMax) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("grids: ", points == kPointsCounted ? "at least " : "", points,
+                     " jobs are too many for one sweep; allowed: at most ", kSweepJobsMax));
+  }
+
+  Collector collector;
+  if (grids.empty()) {
+    if (auto status = collector.Add(spec.defaults()); !status.ok()) {
+      return WithPrefix("defaults", status);
+    }
+  }
+  for (size_t i = 0; i < grids.size(); ++i) {
+    if (auto status = ExpandGrid(spec.defaults(), grids[i], &collector); !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("grid ", i + 1, ", ", status.message()));
+    }
+  }
+  return collector.Take();
+}
+
+}  // namespace modlab
