@@ -28,25 +28,16 @@
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/results.pb.h"
 #include "modlab/v1/sweep.pb.h"
+#include "server/queue/unfinished_job.h"
 
 namespace modlab {
-
-// What the queue needs to know of a job that is not finished.
-struct UnfinishedJob {
-  int64_t id = 0;
-  std::string shape_key;
-  v1::JobConfig config;
-  v1::JobState state = v1::QUEUED;  // QUEUED or RUNNING
-  int32_t attempt = 0;              // times leased so far
-  int32_t failures = 0;             // failed attempts since it was last queued by a user
-  std::string worker_id;            // of the current lease; "" if QUEUED
-};
 
 // A job as far as submission needs to know it.
 struct KnownJob {
   int64_t id = 0;
   v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
   int32_t replicate = 0;
+  int32_t attempt = 0;  // times leased so far
 };
 
 class Store {
