@@ -6,6 +6,7 @@
 #define MODLAB_LIB_TRAIN_TRAINER_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,8 @@ struct GangProgress {
   // Of each member, over the last second or so.
   std::atomic<double> iterations_per_second{0.0};
 };
+
+inline constexpr size_t kGangSizeMax = 4096;
 
 // Not thread-safe but for what says otherwise. One thread creates it and runs
 // it, and does nothing else meanwhile.

@@ -1,0 +1,48 @@
+// Routers: how the mixing weights p of the modules are made. A model type is a
+// router times a module times a mixture; a new router is one class here and one
+// line in MakeRouter().
+
+#ifndef MODLAB_LIB_MODELS_ROUTER_H_
+#define MODLAB_LIB_MODELS_ROUTER_H_
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <vector>
+
+#include "lib/models/parameters.h"
+#include "modlab/v1/job.pb.h"
+
+namespace modlab {
+
+// What a router may look at. J jobs, B samples, R rules, M modules of K hidden
+// units, e encoder width, D outputs a module.
+struct RouterInput {
+  at::Tensor digits;         // [J, 2, B] the two numbers
+  at::Tensor rule;           // [J, B, R] one-hot
+  at::Tensor rule_code;      // [J, R, e] the encoded rules
+  at::Tensor hidden;         // [J, B, M K] what the modules compute before their last layer
+  at::Tensor output_weight;  // [J, M, K, D + score_outputs()] that last layer
+  at::Tensor output_bias;    // [J, M, D + score_outputs()]
+};
+
+// Immutable, so thread-safe.
+class Router {
+ public:
+  virtual ~Router() = default;
+
+  // Outputs that each module computes for the router, beside its D.
+  virtual int64_t score_outputs() const { return 0; }
+  // Whether p can be had without `hidden` and the module's last layer.
+  virtual bool needs_modules() const { return false; }
+  virtual void AddParameters(std::vector<ParameterSpec>* specs) const = 0;
+  // p, [J, B, M]: not negative, rows sum to 1.
+  virtual at::Tensor Route(const Parameters& parameters, const RouterInput& input) const = 0;
+};
+
+// The router of a canonical config; null for MONOLITHIC, which routes nothing.
+std::unique_ptr<Router> MakeRouter(const v1::JobConfig& canonical);
+
+}  // namespace modlab
+
+#endif  // MODLAB_LIB_MODELS_ROUTER_H_

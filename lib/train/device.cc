@@ -1,0 +1,85 @@
+#include "lib/train/device.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+
+#include <fstream>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "torch/version.h"
+
+namespace modlab {
+namespace {
+
+// A function of the BLAS that is loaded, if it has it. Which one it is is the
+// system's choice at run time, so nothing of it can be linked.
+template <typename Function>
+Function* BlasFunction(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+
+std::string CpuName() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const size_t colon = line.find(": ");
+    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) {
+      return line.substr(colon + 2);
+    }
+  }
+  return "unknown CPU";
+}
+
+std::string BlasName() {
+  if (auto* config = BlasFunction<char*()>("openblas_get_config")) return config();
+  if (at::hasMKL()) return "MKL";
+  if (auto* version = BlasFunction<const char*()>("bli_info_get_version_str")) {
+    return absl::StrCat("BLIS ", version());
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ResolveDevice(absl::string_view device) {
+  const int cuda_devices = at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().getNumGPUs()) : 0;
+  if (device == "auto") return cuda_devices > 0 ? "cuda:0" : "cpu";
+  if (device == "cpu") return "cpu";
+  absl::string_view number = device;
+  int index = 0;
+  if (absl::ConsumePrefix(&number, "cuda:") && absl::SimpleAtoi(number, &index) && index >= 0 &&
+      index < cuda_devices) {
+    return absl::StrCat("cuda:", index);
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "device: '", std::string(device), "' is not there; allowed: auto, cpu",
+      cuda_devices > 0 ? absl::StrCat(", cuda:0..cuda:", cuda_devices - 1)
+                       : " (this LibTorch sees no CUDA device)"));
+}
+
+v1::Provenance DescribeDevice(absl::string_view device) {
+  v1::Provenance provenance;
+  provenance.set_device(device == "cpu" ? "cpu" : "cuda");
+  provenance.set_device_name(device == "cpu" ? CpuName() : std::string(device));
+  provenance.set_modlab_version(MODLAB_VERSION);
+  provenance.set_torch_version(TORCH_VERSION);
+  const std::string blas = BlasName();
+  provenance.set_blas(blas.empty() ? "reference" : blas);
+  return provenance;
+}
+
+void UseOneThreadPerGang() {
+  at::set_num_threads(1);
+  if (auto* set_threads = BlasFunction<void(int)>("openblas_set_num_threads")) set_threads(1);
+}
+
+std::string BlasWarning() {
+  if (!BlasName().empty()) return "";
+  return "the BLAS library in use is neither OpenBLAS, MKL nor BLIS, probably the reference BLAS: "
+         "training will be many times slower; on Debian: apt-get install libopenblas0-pthread";
+}
+
+}  // namespace modlab
