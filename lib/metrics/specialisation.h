@@ -7,6 +7,7 @@
 #ifndef MODLAB_LIB_METRICS_SPECIALISATION_H_
 #define MODLAB_LIB_METRICS_SPECIALISATION_H_
 
+#include <cstddef>
 #include <vector>
 
 namespace modlab {
@@ -32,7 +33,7 @@ double CollapseAvg(const Activation& activation);
 double CollapseWorst(const Activation& activation);
 
 // Distance of R P to the nearest permutation matrix: 0 every rule has a module
-// of its own. Needs as many modules as rules.
+// of its own. Needs as many modules as rules. NaN where P has a number that is not finite.
 double Alignment(const Activation& activation);
 
 // (log R - MI) / log R: 0 the module tells the rule, 1 it tells nothing.

@@ -39,10 +39,10 @@ struct StreamKey {
 // apart what is drawn in one block (first numbers, second numbers, rules).
 // Equal arguments give equal numbers; a longer count only adds at the end.
 
-// Uniform on (0, 1): multiples of 2^-24 shifted by 2^-25.
+// Uniform on (0, 1): (k + 1/2) 2^-23 for k in 0..2^23 - 1, so never 0 and never 1.
 void FillUniform(const StreamKey& key, uint64_t block, uint32_t lane, int64_t count, float* out);
 
-// Standard normal.
+// Standard normal; values lie within -5.8 and 5.8.
 void FillNormal(const StreamKey& key, uint64_t block, uint32_t lane, int64_t count, float* out);
 
 // Uniform on {0, ..., limit - 1}; 1 <= limit <= 65536.
