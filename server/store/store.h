@@ -94,22 +94,19 @@ class Store::Writer {
   virtual absl::Status RollbackToSavepoint() = 0;
 
   // Every QUEUED and RUNNING job by id. Needs no transaction.
-  virtual absl::Status LoadUnfinished(
-      const std::function<void(const UnfinishedJob&)>& visit) = 0;
+  virtual absl::Status LoadUnfinished(const std::function<void(const UnfinishedJob&)>& visit) = 0;
 
   // The id of the sweep that this request made, if any.
   virtual absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) = 0;
   // Returns the new sweep's id.
   virtual absl::StatusOr<std::string> InsertSweep(const v1::SweepSpec& spec,
-                                                  absl::string_view request_id,
-                                                  int64_t now_us) = 0;
+                                                  absl::string_view request_id, int64_t now_us) = 0;
   // The newest replicate of a config.
   virtual absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) = 0;
   // Makes a QUEUED job; returns its id.
   virtual absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical,
-                                            absl::string_view job_key,
-                                            absl::string_view shape_key, int32_t replicate,
-                                            int64_t now_us) = 0;
+                                            absl::string_view job_key, absl::string_view shape_key,
+                                            int32_t replicate, int64_t now_us) = 0;
   virtual absl::Status LinkJob(absl::string_view sweep_id, int64_t job_id) = 0;
   // Marks the sweep cancelled. Returns the ids of its QUEUED and RUNNING jobs
   // that belong to no other sweep that is not cancelled. Accepts id or name.

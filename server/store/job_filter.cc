@@ -1,0 +1,97 @@
+#include "server/store/job_filter.h"
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "lib/config/words.h"
+
+namespace modlab {
+namespace {
+
+absl::Status UnknownField(const std::string& field) {
+  std::vector<std::string> known = JobFieldNames();
+  known.push_back("state");
+  known.push_back("id");
+  const std::string nearest = NearestWord(field, known);
+  return absl::InvalidArgumentError(
+      absl::StrCat("filter on unknown field \"", field, "\"",
+                   nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"),
+                   " Known are the fields of a job's config, \"state\" and \"id\""));
+}
+
+}  // namespace
+
+absl::StatusOr<JobFilter> JobFilter::Parse(const std::vector<v1::FieldFilter>& filters) {
+  if (filters.size() > kFiltersMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("filters: at most ", kFiltersMax, ", not ", filters.size()));
+  }
+  JobFilter result;
+  for (const v1::FieldFilter& filter : filters) {
+    if (filter.values().empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter on \"", filter.field(), "\": needs at least one value"));
+    }
+    absl::Status status;
+    if (filter.field() == "state") {
+      status = result.AddStates(filter);
+    } else if (filter.field() == "id") {
+      status = result.AddIds(filter);
+    } else if (CheckJobField(filter.field()).ok()) {
+      status = result.AddConfigField(filter);
+    } else {
+      status = UnknownField(filter.field());
+    }
+    if (!status.ok()) return status;
+  }
+  return result;
+}
+
+absl::Status JobFilter::AddStates(const v1::FieldFilter& filter) {
+  int64_t mask = 0;
+  for (const std::string& value : filter.values()) {
+    const absl::StatusOr<v1::JobState> state = ParseState(value);
+    if (!state.ok()) return state.status();
+    mask |= int64_t{1} << *state;
+  }
+  state_mask_ &= mask;
+  return absl::OkStatus();
+}
+
+absl::Status JobFilter::AddIds(const v1::FieldFilter& filter) {
+  absl::flat_hash_set<int64_t> ids;
+  for (const std::string& value : filter.values()) {
+    int64_t id = 0;
+    if (!absl::SimpleAtoi(value, &id) || id <= 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter on \"id\": \"", value, "\" is no job id; allowed are 1, 2, 3, ..."));
+    }
+    if (MatchesId(id)) ids.insert(id);
+  }
+  // Nothing passes where two filters contradict each other.
+  id_min_ = ids.empty() ? 1 : *std::min_element(ids.begin(), ids.end());
+  id_max_ = ids.empty() ? 0 : *std::max_element(ids.begin(), ids.end());
+  ids_ = std::move(ids);
+  return absl::OkStatus();
+}
+
+absl::Status JobFilter::AddConfigField(const v1::FieldFilter& filter) {
+  absl::flat_hash_set<std::string> words;
+  for (const std::string& value : filter.values()) {
+    v1::JobConfig scratch;
+    absl::Status status = SetJobField(filter.field(), value, &scratch);
+    if (!status.ok()) return status;
+    words.insert(JobFieldWord(scratch, filter.field()));
+  }
+  words_.emplace_back(filter.field(), std::move(words));
+  return absl::OkStatus();
+}
+
+bool JobFilter::MatchesConfig(const v1::JobConfig& canonical) const {
+  return std::all_of(words_.begin(), words_.end(), [&canonical](const auto& entry) {
+    return entry.second.contains(JobFieldWord(canonical, entry.first));
+  });
+}
+
+}  // namespace modlab

@@ -1,0 +1,113 @@
+#include "server/store/job_rows.h"
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "server/store/message_blob.h"
+
+namespace modlab {
+namespace {
+
+// The columns that ReadRow() expects. What a filter looks at stands first.
+#define MODLAB_JOB_COLUMNS                                                      \
+  "jobs.id, config, state, job_key, shape_key, replicate, attempt, iteration, " \
+  "failure, worker_name, created_us, started_us, finished_us, result"
+
+constexpr absl::string_view kOneJob =
+    "SELECT " MODLAB_JOB_COLUMNS " FROM jobs LEFT JOIN results ON job = jobs.id WHERE jobs.id = ?1";
+
+// ?1 and ?2 bound the id, ?3 is the mask of states.
+constexpr absl::string_view kAllJobs = "SELECT " MODLAB_JOB_COLUMNS
+                                       "  FROM jobs LEFT JOIN results ON job = jobs.id"
+                                       "  WHERE jobs.id BETWEEN ?1 AND ?2 AND (?3 >> state) & 1"
+                                       "  ORDER BY jobs.id";
+
+constexpr absl::string_view kSweepJobs =
+    "SELECT " MODLAB_JOB_COLUMNS
+    "  FROM sweep_jobs CROSS JOIN jobs ON jobs.id = sweep_jobs.job"
+    "  LEFT JOIN results ON results.job = jobs.id"
+    "  WHERE sweep_jobs.job BETWEEN ?1 AND ?2 AND (?3 >> state) & 1 AND sweep = ?4"
+    "  ORDER BY sweep_jobs.job";
+
+#undef MODLAB_JOB_COLUMNS
+
+// All but id and config, which the caller has read.
+absl::Status ReadRest(const Connection& connection, const Statement& row, v1::Job* job) {
+  job->set_state(static_cast<v1::JobState>(row.Int(2)));
+  job->set_job_key(std::string(row.Text(3)));
+  job->set_shape_key(std::string(row.Text(4)));
+  job->set_replicate(static_cast<int32_t>(row.Int(5)));
+  job->set_attempt(static_cast<int32_t>(row.Int(6)));
+  job->set_iteration(row.Int(7));
+  job->set_worker(std::string(row.Text(9)));
+  job->set_created_us(row.Int(10));
+  job->set_started_us(row.Int(11));
+  job->set_finished_us(row.Int(12));
+  absl::Status status;
+  if (!row.IsNull(8)) status = ParseBlob(connection, row.Blob(8), job->mutable_failure());
+  if (status.ok() && !row.IsNull(13)) {
+    status = ParseBlob(connection, row.Blob(13), job->mutable_result());
+  }
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Job> ReadJob(Connection* connection, int64_t id) {
+  Statement row = connection->Prepare(kOneJob);
+  const absl::StatusOr<bool> found = row.Bind(id).Step();
+  if (!found.ok()) return found.status();
+  if (!*found) return absl::NotFoundError(absl::StrCat("no job ", id));
+  v1::Job job;
+  job.set_id(id);
+  absl::Status status = ParseBlob(*connection, row.Blob(1), job.mutable_config());
+  if (status.ok()) status = ReadRest(*connection, row, &job);
+  if (!status.ok()) return status;
+  return job;
+}
+
+absl::Status ScanJobRows(Connection* connection, std::optional<int64_t> sweep,
+                         const JobFilter& filter, int64_t after_id,
+                         const std::function<bool(const v1::Job&)>& visit) {
+  const int64_t id_min = after_id < filter.id_min() ? filter.id_min() : after_id + 1;
+  Statement row = connection->Prepare(sweep.has_value() ? kSweepJobs : kAllJobs);
+  row.Bind(id_min).Bind(filter.id_max()).Bind(filter.state_mask());
+  if (sweep.has_value()) row.Bind(*sweep);
+  v1::Job job;  // reused, and its memory with it
+  for (;;) {
+    const absl::StatusOr<bool> more = row.Step();
+    if (!more.ok()) return more.status();
+    if (!*more) return absl::OkStatus();
+    if (!filter.MatchesId(row.Int(0))) continue;
+    job.Clear();
+    job.set_id(row.Int(0));
+    absl::Status status = ParseBlob(*connection, row.Blob(1), job.mutable_config());
+    if (!status.ok()) return status;
+    if (!filter.MatchesConfig(job.config())) continue;
+    status = ReadRest(*connection, row, &job);
+    if (!status.ok()) return status;
+    if (!visit(job)) return absl::OkStatus();
+  }
+}
+
+absl::Status ReadPoints(Connection* connection, int64_t job_id,
+                        std::vector<v1::CurvePoint>* points) {
+  Statement row =
+      connection->Prepare("SELECT point FROM curve_points WHERE job_id = ? ORDER BY iteration");
+  row.Bind(job_id);
+  size_t count = 0;
+  for (;;) {
+    const absl::StatusOr<bool> more = row.Step();
+    if (!more.ok()) return more.status();
+    if (!*more) break;
+    if (count == points->size()) points->emplace_back();
+    absl::Status status = ParseBlob(*connection, row.Blob(0), &(*points)[count++]);
+    if (!status.ok()) return status;
+  }
+  points->resize(count);
+  return absl::OkStatus();
+}
+
+}  // namespace modlab

@@ -1,0 +1,115 @@
+#include "server/store/sqlite_store.h"
+
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "server/store/job_filter.h"
+#include "server/store/job_rows.h"
+#include "server/store/page_token.h"
+#include "server/store/schema.h"
+#include "server/store/sweep_rows.h"
+
+namespace modlab {
+namespace {
+
+constexpr int kReadersMax = 8;
+
+// Visits jobs on the snapshot that a scan reads.
+absl::Status Scan(Connection* connection, absl::string_view sweep,
+                  const std::vector<v1::FieldFilter>& filters, int64_t after_id,
+                  const std::function<bool(const v1::Job&)>& visit) {
+  const absl::StatusOr<JobFilter> filter = JobFilter::Parse(filters);
+  if (!filter.ok()) return filter.status();
+  std::optional<int64_t> number;
+  if (!sweep.empty()) {
+    const absl::StatusOr<int64_t> found = FindSweep(connection, sweep);
+    if (!found.ok()) return found.status();
+    number = *found;
+  }
+  return ScanJobRows(connection, number, *filter, after_id, visit);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection =
+      Connection::Open(data_dir + "/modlab.db", Connection::Mode::kReadWriteCreate);
+  if (!connection.ok()) return connection.status();
+  absl::Status status = (*connection)
+                            ->Execute(
+                                "PRAGMA busy_timeout = 10000;"
+                                "PRAGMA journal_mode = WAL;"
+                                "PRAGMA synchronous = FULL;"
+                                "PRAGMA foreign_keys = ON;"
+                                "PRAGMA journal_size_limit = 67108864;"  // bytes
+                                "PRAGMA cache_size = -65536;");          // KiB
+  if (status.ok()) status = Migrate(connection->get(), Migrations());
+  if (!status.ok()) return status;
+  return std::make_unique<SqliteStore>(*std::move(connection));
+}
+
+SqliteStore::SqliteStore(std::unique_ptr<Connection> connection)
+    : writer_(std::move(connection)), readers_(writer_.path(), kReadersMax) {}
+
+absl::StatusOr<v1::Sweep> SqliteStore::GetSweep(absl::string_view id_or_name) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  const absl::StatusOr<int64_t> number = FindSweep(snapshot->connection(), id_or_name);
+  if (!number.ok()) return number.status();
+  return ReadSweep(snapshot->connection(), *number);
+}
+
+absl::StatusOr<v1::ListSweepsResponse> SqliteStore::ListSweeps(int page_size,
+                                                               absl::string_view page_token) {
+  const absl::StatusOr<int> size = CheckPageSize(page_size);
+  if (!size.ok()) return size.status();
+  const absl::StatusOr<int64_t> last = ParsePageToken(page_token);
+  if (!last.ok()) return last.status();
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  const int64_t before = *last == 0 ? std::numeric_limits<int64_t>::max() : *last;
+  return ReadSweepsPage(snapshot->connection(), before, *size);
+}
+
+absl::StatusOr<v1::Job> SqliteStore::GetJob(int64_t id) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  return ReadJob(snapshot->connection(), id);
+}
+
+absl::Status SqliteStore::ScanJobs(absl::string_view sweep,
+                                   const std::vector<v1::FieldFilter>& filters, int64_t after_id,
+                                   const std::function<bool(const v1::Job&)>& visit) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  return Scan(snapshot->connection(), sweep, filters, after_id, visit);
+}
+
+absl::StatusOr<std::vector<v1::CurvePoint>> SqliteStore::ReadCurve(int64_t job_id) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  const absl::StatusOr<v1::Job> job = ReadJob(snapshot->connection(), job_id);
+  if (!job.ok()) return job.status();
+  std::vector<v1::CurvePoint> points;
+  absl::Status status = ReadPoints(snapshot->connection(), job_id, &points);
+  if (!status.ok()) return status;
+  return points;
+}
+
+absl::Status SqliteStore::ScanCurves(
+    absl::string_view sweep, const std::vector<v1::FieldFilter>& filters,
+    const std::function<bool(const v1::Job&, const std::vector<v1::CurvePoint>&)>& visit) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  Connection* const connection = snapshot->connection();
+  std::vector<v1::CurvePoint> points;
+  absl::Status reading;
+  const absl::Status scanned = Scan(connection, sweep, filters, 0, [&](const v1::Job& job) {
+    reading = ReadPoints(connection, job.id(), &points);
+    return reading.ok() && visit(job, points);
+  });
+  return scanned.ok() ? reading : scanned;
+}
+
+}  // namespace modlab
