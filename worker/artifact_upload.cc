@@ -1,0 +1,75 @@
+#include "worker/artifact_upload.h"
+
+#include <chrono>
+#include <cstddef>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/status.h"
+#include "grpcpp/support/sync_stream.h"
+#include "modlab/v1/results.grpc.pb.h"
+#include "modlab/v1/results.pb.h"
+#include "spdlog/spdlog.h"
+#include "worker/backoff.h"
+
+namespace modlab {
+namespace {
+
+constexpr size_t kPieceBytesMax = size_t{1} << 20;
+// One attempt may take a minute, and a second for every MiB.
+constexpr std::chrono::seconds kAttemptDuration(60);
+
+grpc::Status UploadOnce(v1::ArtifactService::Stub* stub, absl::string_view content,
+                        std::string* sha256) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kAttemptDuration +
+                       std::chrono::seconds(content.size() / kPieceBytesMax));
+  v1::UploadArtifactResponse response;
+  const auto writer = stub->UploadArtifact(&context, &response);
+  for (size_t at = 0; at < content.size(); at += kPieceBytesMax) {
+    v1::UploadArtifactRequest request;
+    request.set_data(std::string(content.substr(at, kPieceBytesMax)));
+    if (!writer->Write(request)) break;  // Finish() says why
+  }
+  writer->WritesDone();
+  grpc::Status status = writer->Finish();
+  *sha256 = response.sha256();
+  return status;
+}
+
+bool MayPass(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> UploadArtifact(const std::shared_ptr<grpc::Channel>& channel,
+                                           absl::string_view content,
+                                           const std::function<bool()>& is_wanted) {
+  const auto stub = v1::ArtifactService::NewStub(channel);
+  Backoff backoff;
+  while (is_wanted()) {
+    std::string sha256;
+    const grpc::Status status = UploadOnce(stub.get(), content, &sha256);
+    if (status.ok()) return sha256;
+    if (!MayPass(status.error_code())) {
+      return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                          status.error_message());
+    }
+    spdlog::debug("upload of {} bytes failed, trying again: {}", content.size(),
+                  status.error_message());
+    std::this_thread::sleep_for(backoff.Next());
+  }
+  return absl::CancelledError("the result is no longer wanted");
+}
+
+}  // namespace modlab

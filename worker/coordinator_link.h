@@ -1,0 +1,75 @@
+// Keeps the session in step with the coordinator: one stream at a time, opened
+// again for ever.
+
+#ifndef MODLAB_WORKER_COORDINATOR_LINK_H_
+#define MODLAB_WORKER_COORDINATOR_LINK_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "grpcpp/channel.h"
+#include "modlab/v1/worker.grpc.pb.h"
+#include "modlab/v1/worker.pb.h"
+#include "worker/session.h"
+
+namespace modlab {
+
+// Sends a view as soon as there is news, bursts of it once every 20 ms, and
+// without news once a heartbeat interval. A stream that heard nothing for a
+// lease duration is torn down. Its own thread waits and decides; gRPC's threads
+// read, and take what was read into the session, whether or not writes go
+// through, so the two directions never wait for each other.
+class CoordinatorLink {
+ public:
+  // `address` is for log lines. `session` must outlive the link.
+  CoordinatorLink(std::shared_ptr<grpc::Channel> channel, std::string address, Session* session);
+  // As Stop(0).
+  ~CoordinatorLink();
+  CoordinatorLink(const CoordinatorLink&) = delete;
+  CoordinatorLink& operator=(const CoordinatorLink&) = delete;
+
+  // Call once.
+  void Start();
+
+  // The session has news. Thread-safe; does nothing before Start() and after Stop().
+  void Wake();
+
+  // If connected, sends what the session still has to say and waits for its
+  // acknowledgement, for at most `grace`. Then closes the stream. Drain the
+  // session first. Thread-safe; a second call does nothing.
+  void Stop(std::chrono::milliseconds grace);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  class Stream;
+
+  void Run();
+  void RunStream();
+  void Heard(const v1::CoordinatorView& view);
+
+  const std::unique_ptr<v1::WorkerService::Stub> stub_;
+  const std::string address_;
+  Session* const session_;
+  std::thread thread_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  Clock::time_point stop_deadline_;
+  // As the coordinator last said; until then, guesses.
+  std::chrono::milliseconds heartbeat_interval_{1000};
+  std::chrono::milliseconds lease_duration_{10'000};
+  Clock::time_point last_heard_;
+  // A view came on the stream that is open now.
+  bool is_regained_ = false;
+  // The last loss was logged, and the link is not regained yet.
+  bool is_lost_ = false;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_WORKER_COORDINATOR_LINK_H_

@@ -1,0 +1,112 @@
+// What a worker holds, what it has to say, and what it should do: the rules of
+// worker.proto without a network and without threads.
+//
+// Between three parties: the stream brings coordinator views and fetches worker
+// views; each slot's thread fetches gangs and brings reports; main() ends it.
+
+#ifndef MODLAB_WORKER_SESSION_H_
+#define MODLAB_WORKER_SESSION_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "modlab/v1/worker.pb.h"
+#include "worker/gang.h"
+#include "worker/report_queue.h"
+
+namespace modlab {
+
+// A report is let go only once it is acknowledged. When this much waits,
+// trainers wait too.
+struct ReportLimits {
+  int64_t reports_max = 100'000;
+  int64_t bytes_max = int64_t{64} << 20;
+  // Of one view; the rest of its 4 MiB is for what is held.
+  int64_t view_bytes_max = int64_t{3} << 20;
+};
+
+// Thread-safe: one mutex inside.
+class Session {
+ public:
+  // `identity` has the fields of a WorkerView that never change: worker_id,
+  // name, device, device_name, slots, gang_size_max. `on_news` is called, on any
+  // thread and with nothing locked, when has_news() may have become true.
+  Session(v1::WorkerView identity, ReportLimits limits, std::function<void()> on_news);
+
+  // -- for the stream ----------------------------------------------------------
+
+  // A new stream: every report that waits will be sent again.
+  void StreamOpened();
+  // Something changed since the last NextView(), or reports wait to be sent.
+  bool has_news() const;
+  // What to send now. Each report is sent once a stream.
+  v1::WorkerView NextView();
+  // Forgets what is acknowledged, drops what is no longer listed, and hands
+  // gangs of what is listed and not held to NextGang(). A lease, that is a job
+  // and an attempt, is started once however often and in whichever gang it is
+  // listed, and not again after its result is acknowledged.
+  void Apply(const v1::CoordinatorView& view);
+
+  // -- for the slots -----------------------------------------------------------
+
+  // Waits for a gang; null once draining.
+  std::shared_ptr<Gang> NextGang();
+  // A slot is done with a gang that NextGang() returned.
+  void GangEnded();
+  // Takes in an event of a member; job, attempt and number are filled in. Waits
+  // while too many reports wait. False, and nothing happened, if the member is
+  // no longer wanted: it was dropped, or its last report was made.
+  bool Add(const Gang& gang, int member, v1::Report event);
+
+  // -- for main() ----------------------------------------------------------------
+
+  // Drops everything and starts nothing more; for good. Reports still go out.
+  void Drain();
+  // Some reports are not acknowledged yet.
+  bool has_unacknowledged() const;
+
+ private:
+  using LeaseKey = std::pair<int64_t, int32_t>;  // job id, attempt
+  // A lease that the coordinator listed in its last view.
+  struct Listed {
+    std::shared_ptr<Gang> gang;
+    int member = 0;
+    int64_t gang_id = 0;
+    // Number of its Finished or Failed report, or 0. Once acknowledged, the
+    // lease is no longer held, but not forgotten while it is still listed: the
+    // view was under way.
+    uint64_t last_report = 0;
+  };
+  struct Dropped {
+    std::shared_ptr<Gang> gang;
+    int member;
+  };
+
+  bool IsHeld(const Listed& listed) const;
+  Listed* FindWanted(const Gang& gang, int member);
+  void StartGang(const v1::Gang& listed);
+
+  const v1::WorkerView identity_;
+  const ReportLimits limits_;
+  const std::function<void()> on_news_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable gang_waits_;      // pending_ grew, or draining
+  std::condition_variable report_allowed_;  // space in reports_, or something dropped
+  std::map<LeaseKey, Listed> listed_;
+  std::deque<std::shared_ptr<Gang>> pending_;
+  int slots_busy_ = 0;
+  ReportQueue reports_;
+  bool changed_ = true;
+  bool draining_ = false;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_WORKER_SESSION_H_
