@@ -4,15 +4,26 @@
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)           # SHA-256
 find_package(SQLite3 3.40 REQUIRED)
-find_package(Boost 1.74 REQUIRED)            # Boost.Math: headers only
+find_package(Boost 1.74 CONFIG REQUIRED)     # Boost.Math: headers only
 find_package(Protobuf 3.21 REQUIRED)         # before gRPC, whose config expects it
+find_package(re2 CONFIG QUIET)               # of gRPC
+if(NOT re2_FOUND)  # gRPC would ask pkg-config, which takes half a minute on Debian 13
+  find_library(RE2_LIBRARY re2 REQUIRED)
+  add_library(re2::re2 UNKNOWN IMPORTED)
+  set_target_properties(re2::re2 PROPERTIES IMPORTED_LOCATION ${RE2_LIBRARY})
+  set(re2_FOUND TRUE)
+endif()
 find_package(gRPC 1.51 CONFIG REQUIRED)
 find_package(absl CONFIG REQUIRED)           # 20220623 and newer
 find_package(spdlog 1.10 CONFIG REQUIRED)
 find_package(yaml-cpp 0.7 CONFIG REQUIRED)
 find_package(CLI11 2.1 CONFIG REQUIRED)
 find_package(nlohmann_json 3.11 CONFIG REQUIRED)
-find_package(Torch 1.13 REQUIRED)            # CMAKE_PREFIX_PATH chooses another
+if(MODLAB_TORCH)
+  set(CMAKE_MESSAGE_LOG_LEVEL ERROR)         # Debian 13's warns of a kineto that it does without
+  find_package(Torch 1.13 REQUIRED)          # CMAKE_PREFIX_PATH chooses another
+  unset(CMAKE_MESSAGE_LOG_LEVEL)
+endif()
 if(MODLAB_TESTS)
   find_package(GTest 1.12 CONFIG REQUIRED)
 endif()

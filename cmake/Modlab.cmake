@@ -7,11 +7,12 @@ target_compile_options(modlab_options INTERFACE -Wall -Wextra -Wpedantic -Wnon-v
                                                 -Wold-style-cast -Wshadow -Werror)
 target_compile_definitions(modlab_options INTERFACE MODLAB_VERSION="${PROJECT_VERSION}")
 
-# LibTorch as a system library: its headers do not pass our warnings. They take
-# 20 s to parse, so the targets that use them share one precompiled header.
-add_library(modlab_torch INTERFACE)
-target_link_libraries(modlab_torch INTERFACE ${TORCH_LIBRARIES})
-target_include_directories(modlab_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+# LibTorch as a system library: its headers do not pass our warnings.
+if(MODLAB_TORCH)
+  add_library(modlab_torch INTERFACE)
+  target_link_libraries(modlab_torch INTERFACE ${TORCH_LIBRARIES})
+  target_include_directories(modlab_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+endif()
 
 # modlab_library(name SOURCES... [DEPS targets...])
 function(modlab_library name)
@@ -43,7 +44,9 @@ function(modlab_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
-# modlab_benchmark(name SOURCES... [DEPS targets...])
+# modlab_benchmark(name SOURCES... [DEPS targets...]): a binary in bench/, built
+# by the target `benchmarks`.
+add_custom_target(benchmarks)
 function(modlab_benchmark name)
   if(NOT MODLAB_BENCHMARKS)
     return()
@@ -51,4 +54,6 @@ function(modlab_benchmark name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE modlab_options ${ARG_DEPS} benchmark::benchmark)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  add_dependencies(benchmarks ${name})
 endfunction()
