@@ -74,7 +74,7 @@ TEST_P(MlpOracleTest, AgreesInOutputsAndAllGradients) {
     const int64_t jobs = 1 + round % 3;
     const MlpModel model(config);
     Parameters parameters(model.Specs(), jobs, at::TensorOptions().dtype(at::kDouble));
-    parameters.flat().normal_(0.0, 0.7);
+    parameters.flat().normal_(0.0, 0.4);
     parameters.RequireGradients();
     const MlpBatch batch = RandomBatch(config, jobs);
 
