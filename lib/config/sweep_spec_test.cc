@@ -1,0 +1,164 @@
+#include "lib/config/sweep_spec.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "lib/config/job_config.h"
+#include "modlab/v1/job.pb.h"
+#include "modlab/v1/sweep.pb.h"
+
+namespace modlab {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// A sweep of MLP, regression, and what `text` says besides.
+v1::SweepSpec Spec(const std::string& text) {
+  v1::SweepSpec spec;
+  spec.set_name("paper");
+  spec.mutable_defaults()->set_architecture(v1::MLP);
+  spec.mutable_defaults()->set_target(v1::REGRESSION);
+  EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(text, &spec)) << text;
+  return spec;
+}
+
+std::vector<v1::JobConfig> Expand(const v1::SweepSpec& spec) {
+  auto configs = ExpandSweep(spec);
+  EXPECT_TRUE(configs.ok()) << configs.status();
+  return configs.ok() ? *configs : std::vector<v1::JobConfig>();
+}
+
+std::string Error(const v1::SweepSpec& spec) {
+  const absl::Status status = ExpandSweep(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  return std::string(status.message());
+}
+
+void AddAxis(v1::Grid* grid, const std::string& field, int count) {
+  auto* axis = grid->add_axes();
+  axis->set_field(field);
+  for (int i = 0; i < count; ++i) axis->add_values(absl::StrCat(i));
+}
+
+TEST(ExpandSweep, IsTheProductWithTheLastAxisFastest) {
+  const auto configs = Expand(
+      Spec("grids { axes { field: 'rules' values: ['2', '4'] }"
+           "        axes { field: 'model' values: ['monolithic', 'Modular', 'gt-modular'] } }"));
+  std::vector<std::string> points;
+  for (const auto& config : configs) {
+    points.push_back(absl::StrCat(config.rules(), v1::ModelType_Name(config.model())));
+  }
+  EXPECT_THAT(points, testing::ElementsAre("2MONOLITHIC", "2MODULAR", "2GT_MODULAR", "4MONOLITHIC",
+                                           "4MODULAR", "4GT_MODULAR"));
+  for (const auto& config : configs) {
+    EXPECT_EQ(Canonicalise(config)->SerializeAsString(), config.SerializeAsString());
+  }
+}
+
+TEST(ExpandSweep, GridsOverlayDefaults) {
+  const auto configs =
+      Expand(Spec("defaults { rules: 8 model: MODULAR iterations: 7 }"
+                  "grids { axes { field: 'rules' values: '2' } }"));
+  ASSERT_EQ(configs.size(), 1u);
+  EXPECT_EQ(configs[0].rules(), 2);
+  EXPECT_EQ(configs[0].iterations(), 7);
+}
+
+TEST(ExpandSweep, WithoutGridsIsTheDefaults) {
+  EXPECT_EQ(Expand(Spec("defaults { rules: 8 model: MODULAR }")).size(), 1u);
+  EXPECT_EQ(Error(Spec("defaults { model: MODULAR }")), "defaults: rules is required");
+}
+
+TEST(ExpandSweep, EachConfigCountsOnce) {
+  // A value twice, a value written in two ways, a grid that repeats another,
+  // and a default that is written out.
+  EXPECT_EQ(Expand(Spec("defaults { model: MODULAR }"
+                        "grids { axes { field: 'rules' values: ['2', '4', '2', '02'] } }"
+                        "grids { axes { field: 'rules' values: ['4', '8'] }"
+                        "        axes { field: 'encoder_dim' values: ['32', '64'] } }"))
+                .size(),
+            2u + 3u);
+}
+
+TEST(ExpandSweep, NamesHaveAForm) {
+  v1::SweepSpec spec = Spec("defaults { rules: 8 model: MODULAR }");
+  for (const std::string& name :
+       {std::string("a"), std::string("paper-grid_2"), std::string(63, 'a')}) {
+    spec.set_name(name);
+    EXPECT_TRUE(ExpandSweep(spec).ok()) << name;
+  }
+  for (const std::string& name :
+       {std::string(), std::string("A"), std::string("2a"), std::string("a-"), std::string("-a"),
+        std::string("a b"), std::string("a/b"), std::string("\u00e9a"), std::string(64, 'a')}) {
+    spec.set_name(name);
+    EXPECT_THAT(Error(spec), StartsWith("name: \"")) << name;
+  }
+}
+
+TEST(ExpandSweep, ErrorsSayWhere) {
+  const std::string base = "defaults { model: MODULAR } ";
+  EXPECT_EQ(Error(Spec(base + "grids { axes { field: 'rules' values: '2' } } grids {}")),
+            "grid 2: has no axes; give at least one");
+  EXPECT_EQ(Error(Spec(base + "grids { axes { field: 'rules' } }")),
+            "grid 1: rules: has no values; give at least one");
+  EXPECT_EQ(Error(Spec(base + "grids { axes { field: 'rules' values: '2' }"
+                              "        axes { field: 'rules' values: '4' } }")),
+            "grid 1: rules: is on two axes; give all its values on one");
+  EXPECT_THAT(Error(Spec(base + "grids { axes { field: 'rulez' values: '2' } }")),
+              StartsWith("grid 1: field: \"rulez\" is not known; did you mean \"rules\"?"));
+  EXPECT_THAT(Error(Spec(base + "grids { axes { field: 'rules' values: 'two' } }")),
+              StartsWith("grid 1: rules: \"two\" is not allowed"));
+  EXPECT_EQ(Error(Spec("grids { axes { field: 'rules' values: ['2', '3'] }"
+                       "        axes { field: 'model' values: ['monolithic', 'modular'] } }")),
+            "grid 1, point rules=3 model=modular: model_dim: 128 is not divisible by modules = 3; "
+            "allowed: a multiple of it, such as 129");
+}
+
+TEST(ExpandSweep, GridsAreCounted) {
+  v1::SweepSpec spec = Spec("defaults { rules: 2 model: MODULAR }");
+  for (int i = 0; i < 1000; ++i) AddAxis(spec.add_grids(), "data_seed", 1);
+  EXPECT_EQ(Expand(spec).size(), 1u);
+  AddAxis(spec.add_grids(), "data_seed", 1);
+  EXPECT_EQ(Error(spec), "grids: 1001 are too many; allowed: at most 1000");
+}
+
+TEST(ExpandSweep, TooManyPointsAreRefusedBeforeExpansion) {
+  v1::SweepSpec spec = Spec("defaults { rules: 2 model: MODULAR }");
+  v1::Grid* grid = spec.add_grids();
+  AddAxis(grid, "data_seed", 1001);
+  AddAxis(grid, "model_seed", 1000);
+  absl::Status status = ExpandSweep(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(std::string(status.message()),
+            "grids: 1001000 jobs are too many for one sweep; allowed: at most 1000000");
+  // A product beyond 64 bits.
+  for (const char* field : {"iterations", "eval_interval", "batch_size", "final_batches",
+                            "activation_batches", "adaptation_draws"}) {
+    AddAxis(grid, field, 1000);
+  }
+  status = ExpandSweep(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("at least 1000000000000 jobs"));
+}
+
+TEST(ExpandSweep, ManyPoints) {
+  v1::SweepSpec spec = Spec("defaults { rules: 2 model: MODULAR }");
+  v1::Grid* grid = spec.add_grids();
+  AddAxis(grid, "data_seed", 1000);
+  AddAxis(grid, "model_seed", 100);
+  const auto configs = Expand(spec);
+  ASSERT_EQ(configs.size(), 100'000u);
+  EXPECT_EQ(configs.back().data_seed(), 999);
+  EXPECT_EQ(configs.back().model_seed(), 99);
+}
+
+}  // namespace
+}  // namespace modlab
