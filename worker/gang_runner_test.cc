@@ -132,7 +132,8 @@ class GangRunnerTest : public testing::Test {
     ASSERT_NE(gang, nullptr);
     runner.Run(gang.get());
     session_.GangEnded();
-    for (const v1::Report& report : session_.NextView().reports()) {
+    const v1::WorkerView view = session_.NextView();
+    for (const v1::Report& report : view.reports()) {
       reports_[report.job_id()].push_back(report);
     }
   }

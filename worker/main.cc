@@ -1,0 +1,130 @@
+// modlab-worker: trains what a coordinator leases to it.
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
+#include "lib/train/device.h"
+#include "modlab/v1/job.pb.h"
+#include "spdlog/sinks/stdout_color_sinks.h"
+#include "spdlog/spdlog.h"
+#include "worker/describe.h"
+#include "worker/worker.h"
+
+namespace modlab {
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+
+// The kernel kills this process when the thread that started it ends, so that
+// nothing of `modlab run` is left behind, whatever ends it. False if the parent
+// is gone already.
+bool ExitWithParent(pid_t parent) {
+  return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
+}
+
+int Describe(const std::string& path, const std::string& format) {
+  const absl::StatusOr<v1::JobConfig> config = ReadConfig(path);
+  if (!config.ok()) {
+    std::fprintf(stderr, "modlab-worker: %s\n", std::string(config.status().message()).c_str());
+    return kExitFailure;
+  }
+  const std::string text = format == "json" ? DescribeAsJson(*config) : DescribeAsTable(*config);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    std::fprintf(stderr, "modlab-worker: standard output cannot be written\n");
+    return kExitFailure;
+  }
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  // Before anything slow: the parent may end at any time.
+  const pid_t parent = getppid();
+
+  WorkerOptions options;
+  bool exit_with_parent = false;
+  std::string log_level = "info";
+  std::string config_path;
+  std::string format = "table";
+
+  CLI::App app("Trains and evaluates the jobs that a coordinator (modlabd) leases to it.",
+               "modlab-worker");
+  app.footer(
+      "Examples:\n"
+      "  modlab-worker --server coordinator.example:7070\n"
+      "  modlab-worker --server unix:/run/modlab.sock --device cuda:0 --gang 256\n"
+      "  modlab-worker describe --config job.yaml --format json\n"
+      "Exit codes: 0 stopped by SIGINT or SIGTERM, or described; 1 failed; 2 wrong usage.");
+  app.set_version_flag("--version", std::string("modlab-worker ") + MODLAB_VERSION);
+  app.add_option("--server", options.server,
+                 "Address of the coordinator: HOST:PORT or unix:PATH. Need not be up yet")
+      ->envname("MODLAB_SERVER");
+  app.add_option("--device", options.device, "auto (a CUDA device if there is one), cpu or cuda:N")
+      ->capture_default_str();
+  app.add_option("--slots", options.slots,
+                 "Gangs to train side by side. Default: one a core on cpu, one on cuda")
+      ->check(CLI::Range(1, kSlotsMax));
+  app.add_option("--gang", options.gang_size_max,
+                 "Most jobs to train together in a slot, as one stacked program")
+      ->check(CLI::Range(1, kGangSizeMax))
+      ->capture_default_str();
+  app.add_option("--name", options.name,
+                 "Name for people, up to 128 characters. Default: host name and process id");
+  app.add_flag("--exit-with-parent", exit_with_parent,
+               "End at once when the process that started this one ends");
+  app.add_option("--log-level", log_level, "What to log on standard error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+
+  CLI::App* describe = app.add_subcommand(
+      "describe", "Prints a config's parameter count, tensors, keys and task coefficients");
+  describe
+      ->add_option("--config", config_path,
+                   "YAML or JSON file: one flat map of job fields, as in \"rules: 8\"")
+      ->required();
+  describe->add_option("--format", format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app.require_subcommand(0, 1);
+
+  try {
+    app.parse(argc, argv);
+    if (!describe->parsed()) {
+      if (options.server.empty()) {
+        throw CLI::ValidationError("--server", "required; or set MODLAB_SERVER");
+      }
+      if (options.name.size() > 128) {
+        throw CLI::ValidationError("--name", "at most 128 characters are allowed");
+      }
+    }
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+
+  UseOneThreadPerGang();
+  if (describe->parsed()) return Describe(config_path, format);
+
+  if (exit_with_parent && !ExitWithParent(parent)) return kExitFailure;
+  spdlog::set_default_logger(spdlog::stderr_color_mt("modlab-worker"));
+  spdlog::set_level(spdlog::level::from_str(log_level));
+  return RunWorker(options);
+}
+
+}  // namespace
+}  // namespace modlab
+
+int main(int argc, char** argv) {
+  try {
+    return modlab::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "modlab-worker: %s\n", error.what());
+    return modlab::kExitFailure;
+  }
+}
