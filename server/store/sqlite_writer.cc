@@ -105,7 +105,8 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
   absl::Status status = NeedTransaction();
   if (!status.ok()) return status;
   Statement row = connection_->Prepare(
-      "SELECT id, state, replicate, attempt FROM jobs WHERE job_key = ? ORDER BY replicate DESC LIMIT 1");
+      "SELECT id, state, replicate, attempt FROM jobs WHERE job_key = ? ORDER BY replicate DESC "
+      "LIMIT 1");
   const absl::StatusOr<bool> found = row.BindText(job_key).Step();
   if (!found.ok()) return found.status();
   if (!*found) return std::optional<KnownJob>();

@@ -1,0 +1,72 @@
+#include "server/query/job_groups.h"
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/message.h"
+#include "lib/config/words.h"
+
+namespace modlab {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+
+double ValueOf(const v1::JobConfig& config, const FieldDescriptor* field) {
+  const google::protobuf::Reflection* reflection = config.GetReflection();
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return reflection->GetEnumValue(config, field);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return reflection->GetInt32(config, field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return static_cast<double>(reflection->GetInt64(config, field));
+    default:
+      return reflection->GetDouble(config, field);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<GroupFields> GroupFields::Parse(
+    const google::protobuf::RepeatedPtrField<std::string>& names) {
+  if (names.size() > kFieldsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("group_by: at most ", kFieldsMax, " fields, not ", names.size()));
+  }
+  GroupFields result;
+  for (const std::string& name : names) {
+    absl::Status status = CheckJobField(name);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("group_by: ", std::string(status.message())));
+    }
+    const FieldDescriptor* field = v1::JobConfig::descriptor()->FindFieldByName(name);
+    if (std::find(result.fields_.begin(), result.fields_.end(), field) != result.fields_.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("group_by: \"", name, "\" stands there twice; each field may once"));
+    }
+    if (field->number() == v1::JobConfig::kModelFieldNumber) {
+      result.model_index_ = static_cast<int>(result.fields_.size());
+    }
+    result.fields_.push_back(field);
+  }
+  return result;
+}
+
+void GroupFields::ReadKey(const v1::JobConfig& canonical, GroupKey* key) const {
+  key->clear();
+  for (const FieldDescriptor* field : fields_) key->push_back(ValueOf(canonical, field));
+}
+
+std::vector<std::string> GroupFields::Words(const GroupKey& key,
+                                            const v1::JobConfig& member) const {
+  std::vector<std::string> words;
+  words.reserve(fields_.size());
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    const bool is_random = static_cast<int>(i) == model_index_ && key[i] == kRandomModel;
+    words.push_back(is_random ? "random" : JobFieldWord(member, fields_[i]->name()));
+  }
+  return words;
+}
+
+}  // namespace modlab

@@ -1,0 +1,169 @@
+#include "server/query/results_query.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "lib/config/words.h"
+#include "server/query/answer_limit.h"
+#include "server/query/job_groups.h"
+#include "server/query/random_metrics.h"
+#include "server/query/statistics.h"
+
+namespace modlab {
+namespace {
+
+struct Group {
+  v1::JobConfig member;                     // any job of it
+  std::set<int> rules;                      // that occur in it
+  std::vector<std::vector<double>> values;  // by the place of the metric in the list asked for
+};
+
+absl::StatusOr<std::vector<v1::Metric>> ParseMetrics(
+    const google::protobuf::RepeatedPtrField<std::string>& names) {
+  std::vector<v1::Metric> metrics;
+  if (names.empty()) {
+    metrics = {v1::ID, v1::OOD};
+    metrics.insert(metrics.end(), std::begin(kSpecialisationMetrics),
+                   std::end(kSpecialisationMetrics));
+    return metrics;
+  }
+  for (const std::string& name : names) {
+    const absl::StatusOr<v1::Metric> metric = ParseMetric(name);
+    if (!metric.ok()) return metric.status();
+    if (std::find(metrics.begin(), metrics.end(), *metric) != metrics.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("metrics: \"", name, "\" stands there twice; each metric may once"));
+    }
+    metrics.push_back(*metric);
+  }
+  return metrics;
+}
+
+// Gathers jobs' numbers group by group.
+class ResultGroups {
+ public:
+  ResultGroups(GroupFields fields, std::vector<v1::Metric> metrics)
+      : fields_(std::move(fields)), metrics_(std::move(metrics)) {
+    place_.fill(-1);
+    for (size_t i = 0; i < metrics_.size(); ++i) {
+      place_[static_cast<size_t>(metrics_[i])] = static_cast<int>(i);
+    }
+  }
+
+  void Add(const v1::Job& job) {
+    fields_.ReadKey(job.config(), &key_);
+    Group& group = GroupAt(key_, job.config());
+    group.rules.insert(job.config().rules());
+    for (const v1::MetricValue& value : job.result().metrics()) {
+      // A newer modlab's metrics have numbers that this one does not know.
+      const auto number = static_cast<size_t>(value.metric());
+      if (number >= place_.size() || place_[number] < 0) continue;
+      group.values[static_cast<size_t>(place_[number])].push_back(value.value());
+      ++gathered_;
+    }
+  }
+
+  // To be called once, after all jobs.
+  void AddRandom() {
+    if (fields_.model_index() < 0) return;
+    std::map<GroupKey, std::pair<v1::JobConfig, std::set<int>>> random;
+    for (const auto& [key, group] : groups_) {
+      if (group.member.model() == v1::MONOLITHIC) continue;
+      GroupKey random_key = key;
+      random_key[static_cast<size_t>(fields_.model_index())] = kRandomModel;
+      auto& [member, rules] = random[std::move(random_key)];
+      member = group.member;
+      rules.insert(group.rules.begin(), group.rules.end());
+    }
+    for (const auto& [key, entry] : random) {
+      Group& group = GroupAt(key, entry.first);
+      for (const v1::Metric metric : kSpecialisationMetrics) {
+        const int place = place_[static_cast<size_t>(metric)];
+        if (place < 0) continue;
+        for (const int rules : entry.second) {
+          group.values[static_cast<size_t>(place)].push_back(RandomMetric(metric, rules));
+        }
+      }
+    }
+  }
+
+  void Write(v1::QueryResultsResponse* response) {
+    for (auto& [key, group] : groups_) {
+      const std::vector<std::string> words = fields_.Words(key, group.member);
+      for (size_t i = 0; i < metrics_.size(); ++i) {
+        if (group.values[i].empty()) continue;
+        v1::ResultRow* row = response->add_rows();
+        row->mutable_group()->Assign(words.begin(), words.end());
+        row->set_metric(metrics_[i]);
+        *row->mutable_summary() = Summarise(std::move(group.values[i]));
+      }
+    }
+  }
+
+  int64_t gathered() const { return gathered_; }
+
+ private:
+  Group& GroupAt(const GroupKey& key, const v1::JobConfig& member) {
+    const auto [at, is_new] = groups_.try_emplace(key);
+    if (is_new) {
+      at->second.member = member;
+      at->second.values.resize(metrics_.size());
+    }
+    return at->second;
+  }
+
+  const GroupFields fields_;
+  const std::vector<v1::Metric> metrics_;
+  std::array<int, v1::Metric_ARRAYSIZE> place_;  // of a metric in metrics_, or -1
+  std::map<GroupKey, Group> groups_;
+  GroupKey key_;
+  int64_t gathered_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<v1::QueryResultsResponse> QueryResults(Store* store,
+                                                      const v1::QueryResultsRequest& request) {
+  absl::StatusOr<GroupFields> fields = GroupFields::Parse(request.group_by());
+  if (!fields.ok()) return fields.status();
+  absl::StatusOr<std::vector<v1::Metric>> metrics = ParseMetrics(request.metrics());
+  if (!metrics.ok()) return metrics.status();
+
+  ResultGroups groups(*std::move(fields), *std::move(metrics));
+  int64_t finished = 0;
+  int64_t unfinished = 0;
+  absl::Status status =
+      store->ScanJobs(request.sweep(), {request.filters().begin(), request.filters().end()}, 0,
+                      [&](const v1::Job& job) {
+                        if (job.state() == v1::SUCCEEDED) {
+                          ++finished;
+                          groups.Add(job);
+                        } else if (job.state() == v1::QUEUED || job.state() == v1::RUNNING) {
+                          ++unfinished;
+                        }
+                        return groups.gathered() <= kGatheredValuesMax;
+                      });
+  if (status.ok()) status = CheckGathered(groups.gathered());
+  if (!status.ok()) return status;
+
+  v1::QueryResultsResponse response;
+  response.set_jobs_finished(finished);
+  response.set_jobs_unfinished(unfinished);
+  groups.AddRandom();
+  groups.Write(&response);
+  status = CheckAnswerSize(response);
+  if (!status.ok()) return status;
+  return response;
+}
+
+}  // namespace modlab

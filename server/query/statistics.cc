@@ -1,0 +1,54 @@
+#include "server/query/statistics.h"
+
+#include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace modlab {
+namespace {
+
+// A total order even with NaN, which goes last.
+bool Before(double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
+
+// Sums of distances to the first value: equal values give exactly their mean,
+// and no spread.
+double Mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value - values.front();
+  return values.front() + sum / static_cast<double>(values.size());
+}
+
+double StandardDeviation(const std::vector<double>& values, double mean) {
+  double sum = 0;
+  for (const double value : values) sum += (value - mean) * (value - mean);
+  return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
+
+}  // namespace
+
+v1::Summary Summarise(std::vector<double> values) {
+  v1::Summary summary;
+  if (values.empty()) return summary;
+  std::sort(values.begin(), values.end(), Before);
+  const size_t n = values.size();
+  const double mean = Mean(values);
+  summary.set_n(static_cast<int64_t>(n));
+  summary.set_mean(mean);
+  summary.set_min(values.front());
+  summary.set_median(n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2);
+  summary.set_max(values.back());
+  if (n == 1) return summary;
+  const double sd = StandardDeviation(values, mean);
+  const double sem = sd / std::sqrt(static_cast<double>(n));
+  const boost::math::students_t student(static_cast<double>(n - 1));
+  const double half = boost::math::quantile(student, 0.975) * sem;
+  summary.set_sd(sd);
+  summary.set_sem(sem);
+  summary.set_ci95_low(mean - half);
+  summary.set_ci95_high(mean + half);
+  return summary;
+}
+
+}  // namespace modlab
