@@ -1,0 +1,130 @@
+#include <openssl/evp.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "client/commands/command.h"
+#include "client/text.h"
+#include "lib/config/words.h"
+#include "modlab/v1/results.grpc.pb.h"
+#include "modlab/v1/sweep.grpc.pb.h"
+
+namespace modlab {
+namespace {
+
+struct Options {
+  Connection::Choice choice;
+  int64_t job = 0;
+  std::string output;
+};
+
+using Digest = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+
+std::string HexDigest(const Digest& digest) {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(digest.get(), bytes, &size);
+  std::string text;
+  for (unsigned int i = 0; i < size; ++i) text.push_back(static_cast<char>(bytes[i]));
+  return absl::BytesToHexString(text);
+}
+
+// Writes the artifact to `path`, from its beginning each time it is tried, and
+// compares what arrived with its name.
+absl::Status Download(const Connection& connection, const std::string& sha256,
+                      const std::string& path, int64_t* size_bytes) {
+  v1::DownloadArtifactRequest request;
+  request.set_sha256(sha256);
+  std::string actual;
+  bool written = false;
+  v1::ArtifactService::Stub stub(connection.channel());
+  const absl::Status status = connection.Attempt([&](grpc::ClientContext* context) {
+    const Digest digest(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+    EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr);
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    *size_bytes = 0;
+    auto reader = stub.DownloadArtifact(context, request);
+    v1::DownloadArtifactResponse piece;
+    while (file && reader->Read(&piece)) {
+      file.write(piece.data().data(), static_cast<std::streamsize>(piece.data().size()));
+      EVP_DigestUpdate(digest.get(), piece.data().data(), piece.data().size());
+      *size_bytes += static_cast<int64_t>(piece.data().size());
+    }
+    written = file.flush().good();
+    if (!written) {
+      context->TryCancel();
+      reader->Finish();
+      return grpc::Status::OK;
+    }
+    actual = HexDigest(digest);
+    return reader->Finish();
+  });
+  if (!status.ok()) return status;
+  if (!written) {
+    return absl::InternalError(absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
+  }
+  if (actual != sha256) {
+    return absl::DataLossError(
+        absl::StrCat("the checkpoint arrived damaged: its SHA-256 is ", actual, ", not ", sha256));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Get(const Options& options) {
+  auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
+  if (!connection.ok()) return connection.status();
+  v1::GetJobRequest request;
+  request.set_id(options.job);
+  auto job = (*connection)->Call(&v1::SweepService::Stub::GetJob, request);
+  if (!job.ok()) return job.status();
+  const std::string& sha256 = job->result().checkpoint_sha256();
+  if (sha256.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", options.job, " has no checkpoint: it is ", StateName(job->state())));
+  }
+  const std::string output =
+      options.output.empty() ? absl::StrCat("job-", options.job, ".safetensors") : options.output;
+  const std::string partial = output + ".part";
+  int64_t size_bytes = 0;
+  absl::Status status = Download(**connection, sha256, partial, &size_bytes);
+  if (status.ok() && std::rename(partial.c_str(), output.c_str()) != 0) {
+    status = absl::InternalError(absl::StrCat("cannot write ", output, ": ", std::strerror(errno)));
+  }
+  if (!status.ok()) {
+    std::remove(partial.c_str());
+    return status;
+  }
+  std::cout << output << ": " << CountText(size_bytes, "byte") << ", SHA-256 " << sha256 << "\n";
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddArtifacts(CLI::App* app, Action* action) {
+  auto options = std::make_shared<Options>();
+  auto* command = app->add_subcommand("artifacts", "Files that belong to results");
+  command->require_subcommand(1);
+  auto* get =
+      command->add_subcommand("get", "Download the final weights of a finished job (.safetensors)");
+  get->add_option("JOB", options->job, "The job's number, see `modlab ls SWEEP`")
+      ->type_name("")
+      ->required();
+  get->add_option("-o,--output", options->output, "File to write; default job-JOB.safetensors")
+      ->type_name("FILE");
+  AddConnectionOptions(get, &options->choice);
+  get->footer("Example:\n  modlab artifacts get 42 -o model.safetensors");
+  get->callback([=] { *action = [=] { return Get(*options); }; });
+}
+
+}  // namespace modlab

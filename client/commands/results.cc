@@ -1,0 +1,155 @@
+#include "client/commands/results.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/commands/command.h"
+#include "client/format.h"
+#include "client/table.h"
+#include "client/text.h"
+#include "lib/config/words.h"
+#include "modlab/v1/results.grpc.pb.h"
+
+namespace modlab {
+namespace {
+
+struct Options {
+  Connection::Choice choice;
+  std::string sweep;
+  std::string group_by = kGroupByDefault;
+  std::string metrics = kMetricsDefault;
+  std::vector<std::string> where;
+  Format format = Format::kTable;
+};
+
+void PrintRows(const v1::QueryResultsRequest& request, const v1::QueryResultsResponse& response,
+               Format format) {
+  std::vector<std::string> columns(request.group_by().begin(), request.group_by().end());
+  columns.push_back("metric");
+  for (std::string& column : SummaryColumns()) columns.push_back(std::move(column));
+  RowWriter writer(format, columns, &std::cout);
+  for (const v1::ResultRow& row : response.rows()) {
+    std::vector<Cell> cells;
+    for (int i = 0; i < row.group_size(); ++i) {
+      cells.push_back(WordCell(request.group_by(i), row.group(i)));
+    }
+    cells.push_back(MetricName(row.metric()));
+    for (Cell& cell : SummaryCells(row.summary())) cells.push_back(std::move(cell));
+    writer.Add(cells);
+  }
+  writer.Finish();
+}
+
+// `mean ± half of its interval`, metrics side by side.
+void PrintSideBySide(const v1::QueryResultsRequest& request,
+                     const v1::QueryResultsResponse& response) {
+  Table table;
+  for (const std::string& field : request.group_by()) table.columns.push_back({field, false});
+  table.columns.push_back({"n", true});
+  const size_t metrics_at = table.columns.size();
+  for (const std::string& metric : request.metrics()) table.columns.push_back({metric, false});
+
+  std::vector<std::string> group;
+  int64_t n = 0;
+  for (const v1::ResultRow& row : response.rows()) {
+    std::vector<std::string> words(row.group().begin(), row.group().end());
+    if (table.rows.empty() || words != group) {
+      group = words;
+      n = 0;
+      words.resize(table.columns.size(), "-");
+      table.rows.push_back(std::move(words));
+    }
+    std::vector<std::string>& cells = table.rows.back();
+    n = std::max(n, row.summary().n());
+    cells[metrics_at - 1] = CountText(n);
+    const std::string name = MetricName(row.metric());
+    for (size_t i = metrics_at; i < cells.size(); ++i) {
+      if (table.columns[i].name == name) cells[i] = MeanText(row.summary());
+    }
+  }
+  std::cout << TableText(table);
+}
+
+absl::StatusOr<int> Results(const Options& options) {
+  auto filters = ParseWhere(options.where);
+  if (!filters.ok()) return filters.status();
+  v1::QueryResultsRequest request;
+  request.set_sweep(options.sweep);
+  request.mutable_filters()->Assign(filters->begin(), filters->end());
+  for (std::string& field : SplitList(options.group_by)) request.add_group_by(std::move(field));
+  for (std::string& metric : SplitList(options.metrics)) request.add_metrics(std::move(metric));
+  auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
+  if (!connection.ok()) return connection.status();
+  const absl::Status printed = PrintResults(**connection, request, options.format);
+  if (!printed.ok()) return printed;
+  return kExitOk;
+}
+
+}  // namespace
+
+std::vector<std::string> SummaryColumns() {
+  return {"n", "mean", "sd", "sem", "ci95_low", "ci95_high", "min", "median", "max"};
+}
+
+std::vector<Cell> SummaryCells(const v1::Summary& summary) {
+  const auto if_there = [](bool has, double value) { return has ? Cell(value) : Cell(); };
+  return {summary.n(),
+          summary.mean(),
+          if_there(summary.has_sd(), summary.sd()),
+          if_there(summary.has_sem(), summary.sem()),
+          if_there(summary.has_ci95_low(), summary.ci95_low()),
+          if_there(summary.has_ci95_high(), summary.ci95_high()),
+          summary.min(),
+          summary.median(),
+          summary.max()};
+}
+
+absl::Status PrintResults(const Connection& connection, const v1::QueryResultsRequest& request,
+                          Format format) {
+  auto response = connection.Call(&v1::ResultsService::Stub::QueryResults, request);
+  if (!response.ok()) return response.status();
+  if (format == Format::kTable) {
+    PrintSideBySide(request, *response);
+    std::cout << CountText(response->jobs_finished(), "finished job");
+    if (response->jobs_unfinished() > 0) {
+      std::cout << "; " << CountText(response->jobs_unfinished()) << " not finished yet";
+    }
+    std::cout << ". Mean ± half the width of its 95% interval over n jobs.\n";
+    return absl::OkStatus();
+  }
+  PrintRows(request, *response, format);
+  if (response->jobs_unfinished() > 0) {
+    std::cerr << "modlab: " << CountText(response->jobs_unfinished(), "job")
+              << " of this selection not finished yet\n";
+  }
+  return absl::OkStatus();
+}
+
+void AddResults(CLI::App* app, Action* action) {
+  auto options = std::make_shared<Options>();
+  auto* command =
+      app->add_subcommand("results", "Metrics of finished jobs, with statistics over groups");
+  AddSweepArgument(command, &options->sweep);
+  command
+      ->add_option("--group-by", options->group_by,
+                   std::string("Fields that make a group; default ") + kGroupByDefault)
+      ->type_name("FIELD,...");
+  command->add_option("--metrics", options->metrics, std::string("Default ") + kMetricsDefault)
+      ->type_name("METRIC,...");
+  AddWhereOption(command, &options->where);
+  AddConnectionOptions(command, &options->choice);
+  AddFormatOption(command, &options->format);
+  command->footer(
+      "Example:\n  modlab results quickstart --group-by model,rules --metrics id,ood --format "
+      "json");
+  command->callback([=] { *action = [=] { return Results(*options); }; });
+}
+
+}  // namespace modlab

@@ -1,0 +1,50 @@
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/commands/command.h"
+#include "client/text.h"
+#include "modlab/v1/sweep.grpc.pb.h"
+
+namespace modlab {
+namespace {
+
+struct Options {
+  Connection::Choice choice;
+  std::string sweep;
+  std::vector<std::string> where;
+};
+
+absl::StatusOr<int> Retry(const Options& options) {
+  auto filters = ParseWhere(options.where);
+  if (!filters.ok()) return filters.status();
+  auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
+  if (!connection.ok()) return connection.status();
+  v1::RetryJobsRequest request;
+  request.set_sweep(options.sweep);
+  request.mutable_filters()->Assign(filters->begin(), filters->end());
+  auto response = (*connection)->Call(&v1::SweepService::Stub::RetryJobs, request);
+  if (!response.ok()) return response.status();
+  if (response->jobs_requeued() == 0) {
+    std::cout << "No job of this selection is failed or cancelled.\n";
+  } else {
+    std::cout << CountText(response->jobs_requeued(), "job") << " queued again.\n";
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddRetry(CLI::App* app, Action* action) {
+  auto options = std::make_shared<Options>();
+  auto* command = app->add_subcommand("retry", "Queue failed and cancelled jobs again");
+  AddSweepArgument(command, &options->sweep);
+  AddWhereOption(command, &options->where);
+  AddConnectionOptions(command, &options->choice);
+  command->footer("Example:\n  modlab retry quickstart --where model=modular");
+  command->callback([=] { *action = [=] { return Retry(*options); }; });
+}
+
+}  // namespace modlab

@@ -1,0 +1,126 @@
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "client/commands/command.h"
+#include "client/commands/results.h"
+#include "client/commands/submit.h"
+#include "client/commands/watch.h"
+#include "client/embedded.h"
+#include "client/interrupt.h"
+#include "client/sweep_file.h"
+#include "client/text.h"
+
+namespace modlab {
+namespace {
+
+struct Options {
+  Connection::Choice choice;
+  std::string file;
+  bool force = false;
+  int workers = 0;  // 0: one a core
+  int gang = 0;
+  std::string device = "auto";
+  Format format = Format::kTable;
+};
+
+// Cores that this process may use.
+int Cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(CPU_COUNT(&set), 1) : 1;
+}
+
+absl::Status StartWorkers(const Connection& connection, const Options& options,
+                          const v1::Sweep& sweep) {
+  const int64_t waiting = sweep.counts().queued() + sweep.counts().running();
+  // Workers share a GPU badly, and have a core each.
+  const int wanted = options.workers > 0                        ? options.workers
+                     : absl::StartsWith(options.device, "cuda") ? 1
+                                                                : Cores();
+  WorkerOptions workers;
+  workers.workers = static_cast<int>(std::min<int64_t>(wanted, waiting));
+  workers.gang = options.gang;
+  workers.device = options.device;
+  return connection.embedded()->StartWorkers(workers);
+}
+
+absl::StatusOr<int> Run(const Options& options) {
+  auto file = ReadSweepFile(options.file);
+  if (!file.ok()) return file.status();
+  auto connection = Connection::Open(options.choice, Connection::Store::kCreate);
+  if (!connection.ok()) return connection.status();
+  const std::string& flags = (*connection)->flags();
+  auto response = SubmitSweep(**connection, file->spec, options.force);
+  if (!response.ok()) return response.status();
+  const std::string id = response->sweep().id();
+  // What people read goes to standard error: standard output has the results.
+  std::cerr << SubmittedText(*response, (*connection)->place()) << "\n";
+
+  if ((*connection)->embedded() != nullptr) {
+    const absl::Status started = StartWorkers(**connection, options, response->sweep());
+    if (!started.ok()) return started;
+  }
+  const absl::Time start = absl::Now();
+  auto sweep = WatchSweep(**connection, id, stderr);
+  if (!sweep.ok()) {
+    if (!Interrupt::Requested()) return sweep.status();
+    std::cerr << ((*connection)->embedded() == nullptr
+                      ? absl::StrCat("The sweep goes on; see `modlab watch ", id, flags, "`.")
+                      : absl::StrCat("Stopped. Go on with `modlab run ", options.file, flags,
+                                     "`: what is finished is not trained again."))
+              << "\n";
+    return sweep.status();
+  }
+  std::cerr << EndText(*sweep, flags) << " "
+            << DurationText(absl::ToDoubleSeconds(absl::Now() - start)) << ".\n\n";
+
+  v1::QueryResultsRequest request;
+  request.set_sweep(id);
+  for (std::string& field : SplitList(kGroupByDefault)) request.add_group_by(std::move(field));
+  for (std::string& metric : SplitList(kMetricsDefault)) request.add_metrics(std::move(metric));
+  const absl::Status printed = PrintResults(**connection, request, options.format);
+  if (!printed.ok()) return printed;
+  std::cerr << "The results stay " << (*connection)->place() << ": ask again with `modlab results "
+            << id << flags << "`.\n";
+  return EndCode(*sweep);
+}
+
+}  // namespace
+
+void AddRun(CLI::App* app, Action* action) {
+  auto options = std::make_shared<Options>();
+  auto* command = app->add_subcommand(
+      "run", "Run a sweep file from start to results; starts all that it needs");
+  command->add_option("FILE", options->file, "Sweep file (YAML)")->type_name("")->required();
+  command->add_flag("--force", options->force,
+                    "Train every config anew, even where a result exists");
+  command->add_option("--workers", options->workers, "Worker processes; default one a core")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024).description(""));
+  command->add_option("--gang", options->gang, "Jobs of one shape that a worker trains together")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096).description(""));
+  command->add_option("--device", options->device, "auto (default), cpu or cuda:N")
+      ->type_name("DEVICE");
+  AddConnectionOptions(command, &options->choice);
+  AddFormatOption(command, &options->format);
+  command->footer(
+      "Where a coordinator runs already (--server, or one on the data directory), the sweep is\n"
+      "submitted to it and its workers train it; --workers, --gang and --device mean nothing "
+      "then.\n"
+      "\nExample:\n  modlab run examples/quickstart.yaml");
+  command->callback([=] { *action = [=] { return Run(*options); }; });
+}
+
+}  // namespace modlab

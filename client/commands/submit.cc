@@ -1,0 +1,132 @@
+#include "client/commands/submit.h"
+
+#include <cstdint>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/commands/command.h"
+#include "client/format.h"
+#include "client/sweep_file.h"
+#include "client/text.h"
+#include "lib/config/job_config.h"
+#include "modlab/v1/sweep.grpc.pb.h"
+
+namespace modlab {
+namespace {
+
+struct Options {
+  Connection::Choice choice;
+  std::string file;
+  bool dry_run = false;
+  bool force = false;
+  Format format = Format::kTable;
+};
+
+// 32 hex digits.
+std::string MakeRequestId() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 4; ++i) absl::StrAppendFormat(&id, "%08x", static_cast<uint32_t>(random()));
+  return id;
+}
+
+// One row a shape, in the order of the file.
+void PrintShapes(const SweepFile& file, Format format) {
+  struct Shape {
+    int64_t jobs = 0;
+    int64_t iterations = 0;
+  };
+  std::vector<std::string> order;
+  std::map<std::string, Shape> shapes;
+  int64_t iterations = 0;
+  for (const v1::JobConfig& config : file.jobs) {
+    const std::string key = ShapeKey(config);
+    Shape& shape = shapes[key];
+    if (shape.jobs++ == 0) order.push_back(key);
+    shape.iterations += config.iterations();
+    iterations += config.iterations();
+  }
+  RowWriter writer(format, {"shape_key", "jobs", "iterations"}, &std::cout);
+  for (const std::string& key : order) {
+    writer.Add({key, shapes[key].jobs, shapes[key].iterations});
+  }
+  writer.Finish();
+  if (format != Format::kTable) return;
+  std::cout << file.spec.name() << ": " << CountText(static_cast<int64_t>(file.jobs.size()), "job")
+            << " of " << CountText(static_cast<int64_t>(order.size()), "shape") << ", "
+            << CountText(iterations, "iteration") << " in total. Nothing was submitted.\n";
+}
+
+absl::StatusOr<int> Submit(const Options& options) {
+  auto file = ReadSweepFile(options.file);
+  if (!file.ok()) return file.status();
+  if (options.dry_run) {
+    PrintShapes(*file, options.format);
+    return kExitOk;
+  }
+  auto connection = Connection::Open(options.choice, Connection::Store::kCreate);
+  if (!connection.ok()) return connection.status();
+  auto response = SubmitSweep(**connection, file->spec, options.force);
+  if (!response.ok()) return response.status();
+  const std::string& id = response->sweep().id();
+  const std::string& flags = (*connection)->flags();
+  std::cout << SubmittedText(*response, (*connection)->place()) << "\n";
+  if ((*connection)->embedded() != nullptr) {
+    std::cout << "No coordinator runs on it. Train it with `modlab run " << options.file << flags
+              << "`, or start modlabd and modlab-worker.\n";
+    return kExitOk;
+  }
+  std::cout << "  progress  modlab watch " << id << flags << "\n"
+            << "  results   modlab results " << id << flags << "\n"
+            << "  stop it   modlab cancel " << id << flags << "\n";
+  return kExitOk;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::CreateSweepResponse> SubmitSweep(const Connection& connection,
+                                                    const v1::SweepSpec& spec, bool force) {
+  v1::CreateSweepRequest request;
+  *request.mutable_spec() = spec;
+  request.set_request_id(MakeRequestId());
+  request.set_force(force);
+  return connection.Call(&v1::SweepService::Stub::CreateSweep, request);
+}
+
+std::string SubmittedText(const v1::CreateSweepResponse& response, const std::string& place) {
+  std::vector<std::string> parts;
+  const auto add = [&parts](int64_t jobs, const char* what) {
+    if (jobs > 0) parts.push_back(absl::StrCat(CountText(jobs), " ", what));
+  };
+  add(response.jobs_created(), "new");
+  add(response.jobs_shared(), "shared with earlier sweeps");
+  add(response.jobs_requeued(), "queued again");
+  const int64_t jobs = response.jobs_created() + response.jobs_shared() + response.jobs_requeued();
+  return absl::StrCat(response.sweep().id(), ": ", CountText(jobs, "job"), " ", place, " (",
+                      absl::StrJoin(parts, ", "), ")");
+}
+
+void AddSubmit(CLI::App* app, Action* action) {
+  auto options = std::make_shared<Options>();
+  auto* command = app->add_subcommand("submit", "Queue the jobs of a sweep file");
+  command->add_option("FILE", options->file, "Sweep file (YAML)")->type_name("")->required();
+  command->add_flag("--dry-run", options->dry_run,
+                    "Only show how many jobs of which shapes the file makes; needs no server");
+  command->add_flag("--force", options->force,
+                    "Train every config anew, even where a result exists");
+  AddConnectionOptions(command, &options->choice);
+  AddFormatOption(command, &options->format);
+  command->footer("Example:\n  modlab submit examples/quickstart.yaml --server localhost:7077");
+  command->callback([=] { *action = [=] { return Submit(*options); }; });
+}
+
+}  // namespace modlab

@@ -1,0 +1,183 @@
+#include "client/connection.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "client/embedded.h"
+#include "client/interrupt.h"
+#include "server/store/data_dir.h"
+
+namespace modlab {
+namespace {
+
+constexpr char kDefaultDataDir[] = "modlab-data";
+constexpr char kStoreFile[] = "/modlab.db";
+// One call; a sweep of a million jobs takes a while.
+constexpr std::chrono::minutes kCallTimeout(5);
+// Results answer with up to 64 MiB.
+constexpr int kMessageBytesMax = 80 << 20;
+constexpr absl::Duration kBackoffMin = absl::Milliseconds(100);
+constexpr absl::Duration kBackoffMax = absl::Seconds(1);
+// Others that use the data directory for one command are soon done.
+constexpr absl::Duration kDataDirPatience = absl::Seconds(5);
+
+constexpr char kHowToStart[] =
+    "Start one with `modlabd --data-dir DIR --listen ADDR`, or run a sweep with everything that "
+    "it needs: `modlab run FILE`.";
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  arguments.SetMaxSendMessageSize(kMessageBytesMax);
+  // The minimum is also how long one attempt to connect may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // Proxies are for the web.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// gRPC tells causes from the outside in; the last one is the reason.
+std::string LastCause(const std::string& message) {
+  const size_t at = message.rfind(": ");
+  return at == std::string::npos ? message : message.substr(at + 2);
+}
+
+absl::Status ForPeople(const grpc::Status& status, const std::string& address) {
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return absl::Status(code, absl::StrCat("no coordinator answers at ", address, ": ",
+                                             LastCause(status.error_message()), ". ", kHowToStart));
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return absl::Status(
+          code, absl::StrCat("the coordinator at ", address, " did not answer within 5 minutes"));
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return absl::Status(code, absl::StrCat("what answers at ", address,
+                                             " is no modlab coordinator, or an older one: ",
+                                             status.error_message()));
+    default:
+      return absl::Status(code, status.error_message());
+  }
+}
+
+bool FileExists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+}  // namespace
+
+Connection::Connection(std::string address, std::string flags, std::string place,
+                       std::unique_ptr<Embedded> embedded)
+    : address_(std::move(address)),
+      flags_(std::move(flags)),
+      place_(std::move(place)),
+      embedded_(std::move(embedded)),
+      channel_(MakeChannel(address_)) {}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Choice& choice, Store store) {
+  const char* variable = std::getenv("MODLAB_SERVER");
+  std::string server = choice.server;
+  std::string flags;
+  if (!server.empty()) {
+    flags = " --server " + server;
+  } else if (!choice.data_dir.empty()) {
+    return OpenDataDir(choice.data_dir, " --data-dir " + choice.data_dir, store);
+  } else if (variable != nullptr) {
+    server = variable;
+  }
+  if (!server.empty()) {
+    if (server.find(':') == std::string::npos) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flags.empty() ? "MODLAB_SERVER" : "--server", ": \"", server,
+                       "\" is no address; give HOST:PORT or unix:PATH"));
+    }
+    return std::unique_ptr<Connection>(new Connection(server, flags, "at " + server, nullptr));
+  }
+  if (store == Store::kMustExist && !FileExists(kDefaultDataDir)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "which coordinator? Give --server ADDR (or set MODLAB_SERVER) or --data-dir DIR; there is "
+        "no ./modlab-data here. ",
+        kHowToStart));
+  }
+  return OpenDataDir(kDefaultDataDir, "", store);
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenDataDir(const std::string& data_dir,
+                                                                    const std::string& flags,
+                                                                    Store store) {
+  if (store == Store::kMustExist && !FileExists(data_dir + kStoreFile)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("there is no modlab store in ", data_dir,
+                     "; `modlab run FILE` or `modlab submit FILE` with --data-dir makes one"));
+  }
+  const std::string path = std::filesystem::absolute(data_dir).lexically_normal().string();
+  const std::string place = "in " + data_dir;
+  const absl::Time deadline = absl::Now() + kDataDirPatience;
+  while (true) {
+    auto running = DataDir::RunningAddress(path);
+    if (running.ok() && running->has_value()) {
+      return std::unique_ptr<Connection>(new Connection(**running, flags, place, nullptr));
+    }
+    if (!running.ok() && !absl::IsUnavailable(running.status())) return running.status();
+    absl::Status failure = running.status();
+    if (running.ok()) {
+      auto embedded = Embedded::Start(path);
+      if (embedded.ok()) {
+        const std::string address = (*embedded)->address();
+        return std::unique_ptr<Connection>(
+            new Connection(address, flags, place, *std::move(embedded)));
+      }
+      failure = embedded.status();
+      // Another one may have been faster.
+      auto holder = DataDir::RunningAddress(path);
+      if (holder.ok() && !holder->has_value()) return failure;
+    }
+    if (absl::Now() > deadline || !Interrupt::Sleep(kBackoffMin)) return failure;
+  }
+}
+
+absl::Status Connection::Attempt(const std::function<grpc::Status(grpc::ClientContext*)>& call,
+                                 absl::Duration patience) const {
+  const absl::Time give_up = absl::Now() + patience;
+  absl::Duration backoff = kBackoffMin;
+  while (true) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+    grpc::Status status;
+    {
+      const Interrupt::Hook hook([&context] { context.TryCancel(); }, nullptr);
+      status = call(&context);
+    }
+    if (status.ok()) return absl::OkStatus();
+    if (Interrupt::Requested()) return absl::CancelledError("interrupted");
+    if (embedded_ != nullptr) {
+      absl::Status children = embedded_->status();
+      if (!children.ok()) return children;
+    }
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || absl::Now() >= give_up) {
+      return ForPeople(status, address_);
+    }
+    Interrupt::Sleep(backoff);
+    backoff = std::min(backoff * 2, kBackoffMax);
+  }
+}
+
+}  // namespace modlab

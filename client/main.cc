@@ -1,0 +1,71 @@
+// modlab: the command line. See `modlab --help`.
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/commands/command.h"
+#include "client/interrupt.h"
+
+namespace {
+
+int Run(const modlab::Action& action) {
+  const absl::StatusOr<int> code = action();
+  if (modlab::Interrupt::Requested()) {
+    std::cout.flush();
+    return modlab::Interrupt::ExitCode();
+  }
+  if (!code.ok()) {
+    std::cout.flush();
+    std::cerr << "modlab: " << code.status().message() << "\n";
+    return modlab::kExitError;
+  }
+  if (!std::cout.flush()) {
+    std::cerr << "modlab: cannot write the output\n";
+    return modlab::kExitError;
+  }
+  return *code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  modlab::Interrupt::Install();
+  // gRPC's own log is not for people; errors arrive as status.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+
+  CLI::App app(
+      "modlab runs experiments on modular neural networks: sweeps of small models, trained by\n"
+      "workers, stored with every curve and metric by a coordinator.",
+      "modlab");
+  app.set_version_flag("--version", std::string("modlab ") + MODLAB_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Start here:\n"
+      "  modlab run examples/quickstart.yaml\n"
+      "\n"
+      "Every command takes --server ADDR or --data-dir DIR. Without them it uses MODLAB_SERVER, "
+      "or\n"
+      "else ./modlab-data. `modlab COMMAND --help` says more.");
+  modlab::Action action;
+  modlab::AddRun(&app, &action);
+  modlab::AddSubmit(&app, &action);
+  modlab::AddWatch(&app, &action);
+  modlab::AddList(&app, &action);
+  modlab::AddShow(&app, &action);
+  modlab::AddResults(&app, &action);
+  modlab::AddCurves(&app, &action);
+  modlab::AddExport(&app, &action);
+  modlab::AddCancel(&app, &action);
+  modlab::AddRetry(&app, &action);
+  modlab::AddWorkers(&app, &action);
+  modlab::AddArtifacts(&app, &action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? modlab::kExitOk : modlab::kExitUsage;
+  }
+  return Run(action);
+}

@@ -1,0 +1,97 @@
+// Sweep files: YAML that says which experiments to run.
+//
+//     name: quickstart                  # required; see below
+//     defaults:                         # a map of JobConfig fields, one value each
+//       architecture: mlp
+//       target: regression
+//       encoder_dim: 32
+//     grid:                             # a map, or a list of maps
+//       model: [monolithic, gt_modular]
+//       rules: [2, 4, 8]
+//       data_seed: {from: 0, to: 4}
+//
+// Keys of the file:
+//   name      Required. 1..63 characters: lower-case letters, digits, '-' and
+//             '_', starting with a letter, ending with a letter or digit.
+//             Submitting a name again makes the next sweep of that name:
+//             quickstart-1, quickstart-2, ...
+//   defaults  Optional. What all jobs share: field: value.
+//   grid      Optional; without it the sweep is one job, `defaults`.
+//             One map of field: values makes one job for each combination of
+//             them (the last field varies fastest). A list of such maps, at
+//             most 1,000, puts their jobs one after the other. A field that is
+//             also in `defaults` takes the grid's value. A config that occurs
+//             twice is one job.
+//
+// Values of a field in a grid are one of
+//   8                            a single value
+//   [2, 4, 8]                    a list, at least one
+//   {from: 0, to: 4, step: 1}    a range of numbers: from, from + step, ... up
+//                                to and including `to` where the steps meet it.
+//                                `step` is above 0 and may be left out (1).
+//                                Numbers may be decimal: {from: 0.1, to: 0.3,
+//                                step: 0.1} is 0.1, 0.2, 0.3.
+//
+// Fields (JobConfig of proto/modlab/v1/job.proto, which says more):
+//   architecture        mlp. Required, in defaults or grid.
+//   target              regression, classification. Required.
+//   model               monolithic, modular, modular_op, gt_modular. Required.
+//   rules               R, the number of rules; 2..256. Required.
+//   data_seed           chooses the task; 0..4294967295; default 0.
+//   model_seed          chooses initial weights and samples; 0..4294967295;
+//                       default 0.
+//   modules             M; 1..256; default: rules, for monolithic 1.
+//   encoder_dim         e, width of encoders and decoder; 1..8192; default 32.
+//   model_dim           D, hidden width, divisible by modules; 1..65536;
+//                       default 128.
+//   scorer              joint (default) or separate; only for model: modular.
+//   iterations          Adam steps; 1..100000000; default 100000.
+//   batch_size          samples a step; 1..65536; default 256.
+//   learning_rate       above 0, at most 10; default 1e-4.
+//   eval_interval       iterations between points of curves; 1..100000000;
+//                       default 5000.
+//   eval_batches        batches that a point is measured on; 1..10000; default 10.
+//   final_batches       batches of the final evaluation; 1..100000; default 100.
+//   final_batch_size    their size; 1..65536; default 1000.
+//   activation_batches  batches that estimate the activation matrix; 1..100000;
+//                       default 1000.
+//   adaptation_draws    rule distributions behind `adaptation`; 1..10000;
+//                       default 100.
+//   adaptation_batches  batches for each of them; 1..10000; default 10.
+//
+// Limits: a file has at most 1 MiB and one document, asks for at most 1,000,000
+// jobs, and lists at most 1,000,000 values (a range counts as its values).
+// Anchors and aliases work. Merge keys (<<) and other tags mean nothing here.
+
+#ifndef MODLAB_CLIENT_SWEEP_FILE_H_
+#define MODLAB_CLIENT_SWEEP_FILE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "modlab/v1/job.pb.h"
+#include "modlab/v1/sweep.pb.h"
+
+namespace modlab {
+
+struct SweepFile {
+  v1::SweepSpec spec;
+  // Canonical, in the order of the spec, each once.
+  std::vector<v1::JobConfig> jobs;
+};
+
+// Reads and checks everything that the coordinator would check, so that a bad
+// file is refused before anything is started. Errors read "FILE:LINE:COLUMN:
+// what is wrong and what would be right" (the place only where there is one):
+// NOT_FOUND for a file that is not there, else INVALID_ARGUMENT or
+// RESOURCE_EXHAUSTED. Thread-safe.
+absl::StatusOr<SweepFile> ReadSweepFile(const std::string& path);
+
+// The same from text; `path` is for messages.
+absl::StatusOr<SweepFile> ParseSweep(absl::string_view text, const std::string& path);
+
+}  // namespace modlab
+
+#endif  // MODLAB_CLIENT_SWEEP_FILE_H_
