@@ -62,31 +62,37 @@ constexpr int kRequired[] = {JobConfig::kArchitectureFieldNumber, JobConfig::kTa
 constexpr int64_t kPointsMax = 100'000;
 constexpr int64_t kParametersMax = 1'000'000'000;
 
-const FieldDescriptor* Field(int number) {
-  return JobConfig::descriptor()->FindFieldByNumber(number);
+// Kept, because protobuf's own look-up of them is most of a Canonicalise().
+const google::protobuf::Descriptor& Type() {
+  static const auto* const type = JobConfig::descriptor();
+  return *type;
+}
+const google::protobuf::Reflection& Access() {
+  static const auto* const access = JobConfig().GetReflection();
+  return *access;
 }
 
+const FieldDescriptor* Field(int number) { return Type().FindFieldByNumber(number); }
+
 double GetNumber(const JobConfig& config, const FieldDescriptor* field) {
-  const auto* reflection = config.GetReflection();
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
-      return reflection->GetInt32(config, field);
+      return Access().GetInt32(config, field);
     case FieldDescriptor::CPPTYPE_INT64:
-      return static_cast<double>(reflection->GetInt64(config, field));
+      return static_cast<double>(Access().GetInt64(config, field));
     default:
-      return reflection->GetDouble(config, field);
+      return Access().GetDouble(config, field);
   }
 }
 
 void SetNumber(const FieldDescriptor* field, double value, JobConfig* config) {
-  const auto* reflection = config->GetReflection();
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
-      return reflection->SetInt32(config, field, static_cast<int32_t>(value));
+      return Access().SetInt32(config, field, static_cast<int32_t>(value));
     case FieldDescriptor::CPPTYPE_INT64:
-      return reflection->SetInt64(config, field, static_cast<int64_t>(value));
+      return Access().SetInt64(config, field, static_cast<int64_t>(value));
     default:
-      return reflection->SetDouble(config, field, value);
+      return Access().SetDouble(config, field, value);
   }
 }
 
@@ -98,12 +104,11 @@ absl::Status Invalid(const Parts&... parts) {
 // Enums must be set to a value that this build knows. An explicit
 // ..._UNSPECIFIED counts as not set.
 absl::Status CheckEnums(JobConfig* config) {
-  const auto* reflection = config->GetReflection();
-  for (int i = 0; i < config->GetDescriptor()->field_count(); ++i) {
-    const FieldDescriptor* field = config->GetDescriptor()->field(i);
+  for (int i = 0; i < Type().field_count(); ++i) {
+    const FieldDescriptor* field = Type().field(i);
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM) continue;
-    const int value = reflection->GetEnumValue(*config, field);
-    if (value == 0) reflection->ClearField(config, field);
+    const int value = Access().GetEnumValue(*config, field);
+    if (value == 0) Access().ClearField(config, field);
     if (field->enum_type()->FindValueByNumber(value) == nullptr) {
       return Invalid(std::string(field->name()), ": ", value,
                      " is not a value that this version knows");
@@ -115,7 +120,7 @@ absl::Status CheckEnums(JobConfig* config) {
 absl::Status CheckRequired(const JobConfig& config) {
   for (const int number : kRequired) {
     const FieldDescriptor* field = Field(number);
-    if (config.GetReflection()->HasField(config, field)) continue;
+    if (Access().HasField(config, field)) continue;
     std::string allowed;
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
       for (int i = 0; i < field->enum_type()->value_count(); ++i) {
@@ -138,7 +143,7 @@ absl::Status CheckRequired(const JobConfig& config) {
 void FillDefaults(JobConfig* config) {
   for (const Number& number : kNumbers) {
     const FieldDescriptor* field = Field(number.field);
-    if (number.default_value && !config->GetReflection()->HasField(*config, field)) {
+    if (number.default_value && !Access().HasField(*config, field)) {
       SetNumber(field, *number.default_value, config);
     }
   }
@@ -151,7 +156,7 @@ void FillDefaults(JobConfig* config) {
 absl::Status CheckLimits(const JobConfig& config) {
   for (const Number& number : kNumbers) {
     const FieldDescriptor* field = Field(number.field);
-    if (!config.GetReflection()->HasField(config, field)) continue;
+    if (!Access().HasField(config, field)) continue;
     const double value = GetNumber(config, field);
     // Written so that NaN is refused.
     const bool ok =
@@ -226,15 +231,15 @@ std::string KeyText(const JobConfig& canonical, const std::set<int>& left_out) {
 
   std::string text;
   for (const std::string& name : JobFieldNames()) {
-    const FieldDescriptor* field = JobConfig::descriptor()->FindFieldByName(name);
+    const FieldDescriptor* field = Type().FindFieldByName(name);
     if (left_out.count(field->number()) > 0) continue;
     const std::string word = JobFieldWord(canonical, name);
-    const bool is_required = required.GetReflection()->HasField(required, field);
+    const bool is_required = Access().HasField(required, field);
     if (!is_required && word == JobFieldWord(plain, name)) continue;
     // Numbers of enum values outlive their names.
     absl::StrAppend(&text, field->number(), "=",
                     field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM
-                        ? absl::StrCat(canonical.GetReflection()->GetEnumValue(canonical, field))
+                        ? absl::StrCat(Access().GetEnumValue(canonical, field))
                         : word,
                     "\n");
   }
@@ -245,7 +250,7 @@ std::string KeyText(const JobConfig& canonical, const std::set<int>& left_out) {
 
 absl::StatusOr<JobConfig> Canonicalise(const JobConfig& config) {
   // A field from a newer client: to train without it would be another experiment.
-  const auto& unknown = config.GetReflection()->GetUnknownFields(config);
+  const auto& unknown = Access().GetUnknownFields(config);
   if (!unknown.empty()) {
     return Invalid("config: field number ", unknown.field(0).number(),
                    " is not known to this version");

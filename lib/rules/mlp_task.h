@@ -14,7 +14,8 @@ namespace modlab {
 // Immutable once made, so thread-safe.
 class MlpTask {
  public:
-  // The task of data seed `data_seed` with `rules` rules.
+  // The task of data seed `data_seed` with `rules` rules: alpha = randn(rules),
+  // then beta = randn(rules).
   MlpTask(int rules, uint32_t data_seed);
 
   int rules() const { return static_cast<int>(alpha_.size()); }
