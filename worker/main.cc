@@ -11,6 +11,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "lib/train/device.h"
+#include "lib/train/trainer.h"
 #include "modlab/v1/job.pb.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
@@ -73,7 +74,7 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, kSlotsMax));
   app.add_option("--gang", options.gang_size_max,
                  "Most jobs to train together in a slot, as one stacked program")
-      ->check(CLI::Range(1, kGangSizeMax))
+      ->check(CLI::Range(1, static_cast<int>(kGangSizeMax)))
       ->capture_default_str();
   app.add_option("--name", options.name,
                  "Name for people, up to 128 characters. Default: host name and process id");
@@ -108,7 +109,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
 
-  UseOneThreadPerGang();
+  PrepareProcess();
   if (describe->parsed()) return Describe(config_path, format);
 
   if (exit_with_parent && !ExitWithParent(parent)) return kExitFailure;

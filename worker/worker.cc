@@ -130,7 +130,7 @@ class Slots {
 int RunWorker(const WorkerOptions& options) {
   const absl::StatusOr<std::string> device = ResolveDevice(options.device);
   if (!device.ok()) {
-    spdlog::error("--device: {}", std::string(device.status().message()));
+    spdlog::error("{}", std::string(device.status().message()));
     return 2;
   }
   const v1::Provenance provenance = DescribeDevice(*device);

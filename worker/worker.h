@@ -10,7 +10,6 @@ namespace modlab {
 // Every view lists every lease, and has 1 MiB for them.
 inline constexpr int kLeasesMax = 32'768;
 inline constexpr int kSlotsMax = 1024;
-inline constexpr int kGangSizeMax = 4096;
 // Members of a gang unless asked otherwise: on a core, more share little more;
 // a GPU has room for hundreds.
 inline constexpr int kGangSizeDefault = 8;
@@ -22,7 +21,7 @@ struct WorkerOptions {
   std::string device = "auto";
   // 1..kSlotsMax; 0: one a core for "cpu", one for "cuda:N".
   int slots = 0;
-  // 1..kGangSizeMax.
+  // 1..kGangSizeMax of trainer.h.
   int gang_size_max = kGangSizeDefault;
   // 1..128 characters; empty: host name and process id.
   std::string name;
