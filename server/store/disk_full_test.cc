@@ -1,0 +1,96 @@
+// A full disk, played by a limit on the size of files: the kernel then refuses
+// to write as a full disk does.
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdint>
+#include <string>
+
+#include "server/store/artifacts.h"
+#include "server/store/store_fixture.h"
+
+namespace modlab {
+namespace {
+
+using testing::HasSubstr;
+
+// While it lives, no file grows beyond `bytes`.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit = before_;
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+class DiskFullTest : public StoreFixture {
+ protected:
+  // Adds sweeps of 1 MiB in one transaction until something fails.
+  absl::Status Fill() {
+    absl::Status status = writer()->Begin();
+    v1::SweepSpec spec;
+    spec.set_name("big");
+    spec.mutable_grids()->Add()->add_axes()->add_values(std::string(1 << 20, 'x'));
+    for (int i = 0; i < 200 && status.ok(); ++i) {
+      status = writer()->InsertSweep(spec, absl::StrCat("big-", i), 1).status();
+    }
+    return status.ok() ? writer()->Commit() : status;
+  }
+};
+
+TEST_F(DiskFullTest, SaysSoChangesNothingAndGoesOnLater) {
+  Begin();
+  const int64_t job = AddJob(AddSweep("before"), Config({}));
+  Commit();
+  {
+    const FileSizeLimit limit(8 << 20);
+    const absl::Status status = Fill();
+    EXPECT_THAT(status, IsStatus(absl::StatusCode::kResourceExhausted));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("disk full"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr(dir_.path()));
+    writer()->Rollback();
+    EXPECT_TRUE(store_->GetSweep("before").ok());
+    EXPECT_FALSE(store_->GetSweep("big").ok());
+  }
+  Begin();
+  AddSweep("after");
+  Start(job);
+  Commit();
+  Reopen();
+  EXPECT_TRUE(store_->GetSweep("after").ok());
+  EXPECT_FALSE(store_->GetSweep("big").ok());
+  EXPECT_EQ(Get(job).state(), v1::RUNNING);
+}
+
+TEST_F(DiskFullTest, ALostTransactionTakesNoChanges) {
+  const FileSizeLimit limit(8 << 20);
+  ASSERT_FALSE(Fill().ok());
+  writer()->Rollback();
+  EXPECT_FALSE(writer()->CancelSweep("big", 1).ok());
+  EXPECT_FALSE(writer()->Commit().ok());
+}
+
+TEST_F(DiskFullTest, AnUploadSaysSoAndLeavesNothing) {
+  const auto artifacts = Artifacts::Open(dir_.path());
+  ASSERT_TRUE(artifacts.ok());
+  const FileSizeLimit limit(1 << 20);
+  {
+    const auto upload = (*artifacts)->Create();
+    ASSERT_TRUE(upload.ok());
+    const absl::Status status = (*upload)->Append(std::string(2 << 20, 'x'));
+    EXPECT_THAT(status, IsStatus(absl::StatusCode::kResourceExhausted));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("disk full"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path() + "/artifacts/tmp"));
+}
+
+}  // namespace
+}  // namespace modlab
