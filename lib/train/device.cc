@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
+#include <malloc.h>
 
 #include <fstream>
 
@@ -71,7 +72,11 @@ v1::Provenance DescribeDevice(absl::string_view device) {
   return provenance;
 }
 
-void UseOneThreadPerGang() {
+void PrepareProcess() {
+  constexpr int kKeepBytes = 1 << 30;
+  constexpr int kMapBytes = 32 << 20;  // the largest that glibc accepts
+  mallopt(M_TRIM_THRESHOLD, kKeepBytes);
+  mallopt(M_MMAP_THRESHOLD, kMapBytes);
   at::set_num_threads(1);
   if (auto* set_threads = BlasFunction<void(int)>("openblas_set_num_threads")) set_threads(1);
 }

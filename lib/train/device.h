@@ -19,9 +19,11 @@ absl::StatusOr<std::string> ResolveDevice(absl::string_view device);
 // What results of `device` (resolved) are stamped with. Thread-safe.
 v1::Provenance DescribeDevice(absl::string_view device);
 
-// Sets LibTorch and the BLAS to one thread each: gangs run side by side, one a
-// core, and two threads in one gang are slower than one. Call first in main().
-void UseOneThreadPerGang();
+// Readies the process to train. LibTorch and the BLAS get one thread each: gangs
+// run side by side, one a core, and two threads in one gang are slower than one.
+// The allocator keeps what it was given: a step's temporaries are used again by
+// the next step, not returned to the system and zeroed anew. Call first in main().
+void PrepareProcess();
 
 // Empty, or what to tell the user about a BLAS that will be slow (the reference
 // BLAS that Debian installs unless told otherwise). Thread-safe.

@@ -108,7 +108,7 @@ void PrintTo(const Kind& kind, std::ostream* out) {
 
 class GangTest : public testing::TestWithParam<Kind> {
  protected:
-  static void SetUpTestSuite() { UseOneThreadPerGang(); }
+  static void SetUpTestSuite() { PrepareProcess(); }
 
   static v1::JobConfig MemberConfig(int seed) {
     v1::JobConfig config = Config(GetParam().model, GetParam().target, seed);
@@ -140,7 +140,7 @@ INSTANTIATE_TEST_SUITE_P(AllModels, GangTest,
 
 class TrainerTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { UseOneThreadPerGang(); }
+  static void SetUpTestSuite() { PrepareProcess(); }
 };
 
 TEST_F(TrainerTest, CurvesHaveTheUntrainedModelEveryIntervalAndTheEnd) {

@@ -124,7 +124,7 @@ void RegisterAll() {
 }  // namespace modlab
 
 int main(int argc, char** argv) {
-  modlab::UseOneThreadPerGang();
+  modlab::PrepareProcess();
   modlab::RegisterAll();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

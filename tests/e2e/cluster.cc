@@ -24,9 +24,9 @@ namespace {
 constexpr char kReady[] = "modlabd ready at ";
 
 // Columns of an exported row that two runs of one experiment need not share.
-constexpr const char* kCircumstances[] = {
-    "id",     "replicate", "attempt",  "worker",       "created",
-    "started", "finished",  "wall_seconds", "iterations_per_second"};
+constexpr const char* kCircumstances[] = {"id",       "replicate",    "attempt",
+                                          "worker",   "created",      "started",
+                                          "finished", "wall_seconds", "iterations_per_second"};
 
 }  // namespace
 
@@ -77,9 +77,9 @@ Process* Cluster::StartCoordinator(const std::vector<std::string>& extra) {
 Process* Cluster::StartWorker(int gang, const std::vector<std::string>& extra) {
   const std::string name = absl::StrCat("worker-", ++workers_);
   const std::string log = absl::StrCat(dir_, "/", name, ".log");
-  std::vector<std::string> argv = {WorkerPath(), "--server", address_, "--device",
-                                   "cpu",        "--slots",  "1",      "--gang",
-                                   absl::StrCat(gang), "--name", name};
+  std::vector<std::string> argv = {WorkerPath(), "--server", address_, "--device",         "cpu",
+                                   "--slots",    "1",        "--gang", absl::StrCat(gang), "--name",
+                                   name};
   argv.insert(argv.end(), extra.begin(), extra.end());
   logs_.push_back(log);
   return &processes_.emplace_back(std::move(argv), log, log);
@@ -121,7 +121,11 @@ std::string Cluster::Write(const std::string& name, const std::string& text) {
 std::string Cluster::Submit(const std::string& yaml, const std::vector<std::string>& extra) {
   std::vector<std::string> args = {"submit", Write("sweep.yaml", yaml)};
   args.insert(args.end(), extra.begin(), extra.end());
-  return Row(std::move(args)).value("sweep", "");
+  const Output output = Modlab(std::move(args));
+  EXPECT_EQ(output.exit_code, 0) << "modlab submit\n" << output.err;
+  submitted_ = output.out;
+  // "quickstart-1: 96 jobs at ..."
+  return output.out.substr(0, output.out.find(':'));
 }
 
 Json Cluster::Sweep(const std::string& sweep) { return Row({"show", sweep}); }
@@ -137,10 +141,12 @@ bool Cluster::WaitForSweep(const std::string& sweep,
 
 Json Cluster::WaitForEnd(const std::string& sweep) {
   Json row;
-  EXPECT_TRUE(WaitForSweep(sweep, [&row](const Json& seen) {
-    row = seen;
-    return row.value("queued", 1) == 0 && row.value("running", 1) == 0;
-  })) << "the sweep does not end: " << row.dump();
+  EXPECT_TRUE(WaitForSweep(sweep,
+                           [&row](const Json& seen) {
+                             row = seen;
+                             return row.value("queued", 1) == 0 && row.value("running", 1) == 0;
+                           }))
+      << "the sweep does not end: " << row.dump();
   return row;
 }
 

@@ -10,10 +10,9 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/time/time.h"
 #include "tests/e2e/process.h"
@@ -62,6 +61,8 @@ class Cluster {
   std::string Write(const std::string& name, const std::string& text);
   // Submits a sweep file's text; returns the sweep's id.
   std::string Submit(const std::string& yaml, const std::vector<std::string>& extra = {});
+  // What the last Submit() printed.
+  const std::string& submitted() const { return submitted_; }
   // The sweep as `modlab show` has it.
   Json Sweep(const std::string& sweep);
   // Waits until no job of the sweep is queued or running; returns Sweep().
@@ -74,6 +75,7 @@ class Cluster {
 
   std::string dir_;
   std::string address_;
+  std::string submitted_;
   int runs_ = 0;
   int workers_ = 0;
   int coordinators_ = 0;
