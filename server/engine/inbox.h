@@ -1,0 +1,63 @@
+// What waits for the engine's thread: a bounded queue with many producers and
+// one consumer.
+
+#ifndef MODLAB_SERVER_ENGINE_INBOX_H_
+#define MODLAB_SERVER_ENGINE_INBOX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/engine/ledger.h"
+
+namespace modlab {
+
+struct Command {
+  Ledger::Step run;
+  // Called once, on the engine's thread: after the commit if `run` wrote.
+  std::function<void(const absl::Status&)> done;
+  // `run` reads the store itself: earlier commands are committed before it.
+  bool reads_store = false;
+  // Must not be refused for want of room. Such commands are few by themselves.
+  bool urgent = false;
+  int64_t posted_us = 0;
+};
+
+// Thread-safe.
+class Inbox {
+ public:
+  explicit Inbox(size_t limit) : limit_(limit) {}
+
+  // RESOURCE_EXHAUSTED: full. UNAVAILABLE: closed.
+  absl::Status Post(Command command);
+  // Refuses what comes from now on.
+  void Close();
+
+  struct Batch {
+    std::vector<Command> commands;
+    // When the oldest command was posted that is not in this batch, if any.
+    std::optional<int64_t> next_posted_us;
+    // Closed, and this batch is the last.
+    bool last = false;
+  };
+  // Waits for a command, but not longer than `timeout`, and takes up to
+  // `size_max` in their order.
+  Batch Take(size_t size_max, absl::Duration timeout);
+
+ private:
+  const size_t limit_;
+  absl::Mutex mutex_;
+  std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_ENGINE_INBOX_H_

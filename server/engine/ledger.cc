@@ -1,0 +1,76 @@
+#include "server/engine/ledger.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "spdlog/spdlog.h"
+
+namespace modlab {
+
+Ledger::Ledger(Store::Writer* writer, const Queue::Options& options)
+    : writer_(writer), options_(options), queue_(std::make_unique<Queue>(options)) {}
+
+absl::Status Ledger::Load(int64_t now_us) {
+  auto fresh = std::make_unique<Queue>(options_);
+  absl::Status status =
+      writer_->LoadUnfinished([&](const UnfinishedJob& job) { fresh->AddJob(job, now_us); });
+  stale_ = !status.ok();
+  if (!status.ok()) return status;
+  fresh->AdoptWorkers(*queue_);
+  queue_ = std::move(fresh);
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::Run(const Step& step, int64_t now_us) {
+  step_wrote_ = false;
+  if (!lost_.ok()) return lost_;
+  if (stale_) {
+    absl::Status status = Load(now_us);
+    if (!status.ok()) return status;
+  }
+  const uint64_t revision = queue_->revision();
+  absl::Status status = step(this, now_us);
+  if (status.ok() && step_wrote_) status = writer_->ReleaseSavepoint();
+  if (status.ok()) return status;
+  if (step_wrote_) UndoStep();
+  if (queue_->revision() != revision && lost_.ok()) {
+    absl::Status loaded = Load(now_us);
+    if (!loaded.ok()) spdlog::error("cannot read the queue back: {}", loaded.ToString());
+  }
+  return status;
+}
+
+void Ledger::UndoStep() {
+  absl::Status status = writer_->RollbackToSavepoint();
+  // A full disk may have ended the whole transaction, and with it what earlier
+  // steps wrote.
+  if (!status.ok()) lost_ = status;
+}
+
+absl::Status Ledger::Commit(int64_t now_us) {
+  if (!open_) return absl::OkStatus();
+  open_ = false;
+  absl::Status status = std::exchange(lost_, absl::OkStatus());
+  if (status.ok()) status = writer_->Commit();
+  if (status.ok()) return status;
+  spdlog::error("nothing was written: {}", status.ToString());
+  writer_->Rollback();
+  absl::Status loaded = Load(now_us);
+  if (!loaded.ok()) spdlog::error("cannot read the queue back: {}", loaded.ToString());
+  return status;
+}
+
+absl::StatusOr<Store::Writer*> Ledger::Write() {
+  if (step_wrote_) return writer_;
+  if (!open_) {
+    absl::Status status = writer_->Begin();
+    if (!status.ok()) return status;
+    open_ = true;
+  }
+  absl::Status status = writer_->Savepoint();
+  if (!status.ok()) return status;
+  step_wrote_ = true;
+  return writer_;
+}
+
+}  // namespace modlab

@@ -1,0 +1,62 @@
+// The queue and the store's transaction, changed together.
+//
+// A step is one all-or-nothing change. Run() gives it the writer (a transaction
+// begins with the first step that asks for it, so steps that only look cost no
+// commit) and the queue. Where a step or the commit fails, the queue in memory
+// is ahead of the disk and is filled again from the store; workers, and gangs
+// whose leases the store still has, are kept.
+//
+// Not thread-safe. Owns the queue; the writer must outlive it.
+
+#ifndef MODLAB_SERVER_ENGINE_LEDGER_H_
+#define MODLAB_SERVER_ENGINE_LEDGER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/queue/queue.h"
+#include "server/store/store.h"
+
+namespace modlab {
+
+class Ledger {
+ public:
+  using Step = std::function<absl::Status(Ledger*, int64_t now_us)>;
+
+  Ledger(Store::Writer* writer, const Queue::Options& options);
+
+  // Fills the queue from the store. Call first.
+  absl::Status Load(int64_t now_us);
+
+  // Runs a step; its error is returned after its changes were undone.
+  absl::Status Run(const Step& step, int64_t now_us);
+  // Whether the last step asked for the writer.
+  bool step_wrote() const { return step_wrote_; }
+
+  // Puts on disk what the steps since the last Commit() wrote. On an error none
+  // of it happened. OK if none wrote.
+  absl::Status Commit(int64_t now_us);
+
+  // -- for steps -----------------------------------------------------------------
+
+  absl::StatusOr<Store::Writer*> Write();
+  Queue& queue() { return *queue_; }
+
+ private:
+  void UndoStep();
+
+  Store::Writer* const writer_;
+  Queue::Options options_;
+  std::unique_ptr<Queue> queue_;
+  bool open_ = false;        // a transaction is
+  bool step_wrote_ = false;  // the step has a savepoint
+  bool stale_ = false;       // the queue must be filled again before use
+  absl::Status lost_;        // why the open transaction cannot be committed
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_ENGINE_LEDGER_H_

@@ -1,0 +1,115 @@
+#include "server/engine/report_check.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace modlab {
+
+namespace {
+
+constexpr int kSlotsMax = 1024;
+constexpr int kGangSizeMax = 4096;
+constexpr size_t kNameBytesMax = 128;
+
+bool IsLowerHex(absl::string_view text, size_t digits) {
+  if (text.size() != digits) return false;
+  for (char c : text) {
+    if (!absl::ascii_isdigit(c) && (c < 'a' || c > 'f')) return false;
+  }
+  return true;
+}
+
+absl::Status CheckRange(absl::string_view field, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " is ", value, "; allowed are ", low, " to ", high));
+}
+
+template <typename Values>
+absl::Status CheckMetrics(const Values& values) {
+  if (values.size() > kMetricsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(values.size(), " metrics; at most ", kMetricsMax, " are allowed"));
+  }
+  for (const v1::MetricValue& value : values) {
+    if (value.metric() == v1::METRIC_UNSPECIFIED || !std::isfinite(value.value())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("metric ", value.metric(), " has the value ", value.value()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckActivation(const v1::ActivationMatrix& activation, const v1::JobConfig& config) {
+  const int64_t size = int64_t{config.rules()} * config.modules();
+  if (activation.rules() != config.rules() || activation.modules() != config.modules() ||
+      activation.values_size() != size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("activation matrix is ", activation.rules(), " by ", activation.modules(),
+                     " with ", activation.values_size(), " values; the job has ", config.rules(),
+                     " rules and ", config.modules(), " modules"));
+  }
+  for (float value : activation.values()) {
+    if (!std::isfinite(value)) {
+      return absl::InvalidArgumentError("activation matrix has a value that is not finite");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckView(const v1::WorkerView& view) {
+  if (!IsLowerHex(view.worker_id(), 32)) {
+    return absl::InvalidArgumentError("worker_id must be 32 lower-case hex digits");
+  }
+  if (view.name().empty() || view.name().size() > kNameBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "name has ", view.name().size(), " characters; allowed are 1 to ", kNameBytesMax));
+  }
+  if (view.device() != "cpu" && view.device() != "cuda") {
+    return absl::InvalidArgumentError(absl::StrCat("device is \"", view.device().substr(0, 64),
+                                                   "\"; allowed are \"cpu\" and \"cuda\""));
+  }
+  absl::Status status = CheckRange("slots", view.slots(), 1, kSlotsMax);
+  if (status.ok()) status = CheckRange("gang_size_max", view.gang_size_max(), 1, kGangSizeMax);
+  if (status.ok()) status = CheckRange("slots_idle", view.slots_idle(), 0, view.slots());
+  if (!status.ok()) return status;
+  uint64_t previous = 0;
+  for (const v1::Report& report : view.reports()) {
+    if (report.number() <= previous) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("report ", report.number(), " follows report ", previous,
+                       "; reports are numbered from 1 and sent in ascending order"));
+    }
+    previous = report.number();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPoint(const v1::CurvePoint& point, const v1::JobConfig& config) {
+  absl::Status status = CheckRange("iteration", point.iteration(), 0, config.iterations());
+  if (status.ok()) status = CheckMetrics(point.values());
+  if (status.ok() && point.has_activation()) status = CheckActivation(point.activation(), config);
+  return status;
+}
+
+absl::Status CheckResult(const v1::JobResult& result, const v1::JobConfig& config) {
+  absl::Status status = CheckMetrics(result.metrics());
+  if (status.ok() && result.has_activation()) status = CheckActivation(result.activation(), config);
+  if (!status.ok()) return status;
+  if (!std::isfinite(result.wall_seconds()) || result.wall_seconds() < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("wall_seconds is ", result.wall_seconds()));
+  }
+  if (!result.checkpoint_sha256().empty() && !IsLowerHex(result.checkpoint_sha256(), 64)) {
+    return absl::InvalidArgumentError("checkpoint_sha256 must be 64 lower-case hex digits");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace modlab

@@ -1,0 +1,58 @@
+// The workers' streams, and which reports of each worker are on disk.
+//
+// Not thread-safe: belongs to the engine's thread.
+
+#ifndef MODLAB_SERVER_ENGINE_SESSIONS_H_
+#define MODLAB_SERVER_ENGINE_SESSIONS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "modlab/v1/worker.pb.h"
+#include "server/engine/worker_channel.h"
+#include "server/queue/queue.h"
+
+namespace modlab {
+
+class Sessions {
+ public:
+  // `frame` holds what is the same in every view: intervals.
+  explicit Sessions(const v1::CoordinatorView& frame) : frame_(frame) {}
+
+  // The stream of a worker that has just sent a view; it will be answered. An
+  // older stream of that worker is closed.
+  void Attach(const std::string& worker_id, std::shared_ptr<WorkerChannel> channel);
+  // Whether `channel` was the worker's stream; it no longer is.
+  bool Detach(const std::string& worker_id, const WorkerChannel* channel);
+
+  // The newest report taken in. The worker must be attached.
+  uint64_t* processed(const std::string& worker_id) { return &sessions_.at(worker_id).processed; }
+  // What was processed is on disk now, or will never be.
+  void Acknowledge();
+  void ForgetProcessed();
+
+  // Sends their view to all who wait for an answer or whose gangs changed.
+  void SendViews(Queue* queue);
+  // Closes the streams of workers that the queue has forgotten.
+  void Prune(const Queue& queue);
+  void CloseAll(const absl::Status& why);
+
+ private:
+  struct Session {
+    std::shared_ptr<WorkerChannel> channel;  // null while there is no stream
+    uint64_t processed = 0;
+    uint64_t acknowledged = 0;
+  };
+
+  const v1::CoordinatorView frame_;
+  std::map<std::string, Session> sessions_;
+  std::set<std::string> unanswered_;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_ENGINE_SESSIONS_H_

@@ -1,0 +1,30 @@
+// What workers change: reports are written down, leases renewed, given and
+// ended. Steps of the ledger; run on the engine's thread.
+
+#ifndef MODLAB_SERVER_ENGINE_WORKER_STEPS_H_
+#define MODLAB_SERVER_ENGINE_WORKER_STEPS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "modlab/v1/worker.pb.h"
+#include "server/engine/ledger.h"
+
+namespace modlab {
+
+// Takes in all of a worker's view: its reports above `*processed` in their
+// order, then what it holds. Sets `*processed` to the newest report. Reports of
+// leases that are not current are ignored; those that make no sense are dropped
+// with a warning, and a job whose result makes none has failed.
+absl::Status TakeView(const v1::WorkerView& view, uint64_t* processed, Ledger* ledger,
+                      int64_t now_us);
+
+// Ends the leases that expired.
+absl::Status ExpireLeases(Ledger* ledger, int64_t now_us);
+
+// Gives waiting jobs to idle slots.
+absl::Status GiveGangs(Ledger* ledger, int64_t now_us);
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_ENGINE_WORKER_STEPS_H_

@@ -1,0 +1,432 @@
+#include "server/queue/queue.h"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace modlab {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr int64_t kLeaseUs = 10'000'000;
+constexpr int64_t kStart = 1'000'000'000;
+
+class QueueTest : public testing::Test {
+ protected:
+  QueueTest() : queue_(NewQueue()) {}
+
+  static std::unique_ptr<Queue> NewQueue() {
+    Queue::Options options;
+    options.lease_duration_us = kLeaseUs;
+    options.attempts_max = 3;
+    options.first_gang_id = 100;
+    return std::make_unique<Queue>(options);
+  }
+
+  static UnfinishedJob Job(int64_t id, const std::string& shape) {
+    UnfinishedJob job;
+    job.id = id;
+    job.shape_key = shape;
+    job.config.set_model_seed(id);
+    return job;
+  }
+
+  void AddJobs(int64_t first, int64_t last, const std::string& shape) {
+    for (int64_t id = first; id <= last; ++id) queue_->AddJob(Job(id, shape), now_);
+  }
+
+  // A worker's process: it starts what it is told and reports it as held.
+  struct FakeWorker {
+    v1::WorkerView view;
+    std::map<int64_t, int> attempts;  // held jobs
+  };
+
+  v1::WorkerView View(const std::string& id, int slots, int gang_size_max) {
+    v1::WorkerView view;
+    view.set_worker_id(id);
+    view.set_name(absl::StrCat("name-", id));
+    view.set_device("cpu");
+    view.set_slots(slots);
+    view.set_slots_idle(slots);
+    view.set_gang_size_max(gang_size_max);
+    return view;
+  }
+
+  // `view` as it is once the worker runs what the queue wants it to.
+  v1::WorkerView Obedient(v1::WorkerView view) {
+    v1::CoordinatorView desired;
+    queue_->FillGangs(view.worker_id(), &desired);
+    view.clear_held();
+    for (const v1::Gang& gang : desired.gangs()) {
+      for (const v1::Lease& lease : gang.leases()) {
+        v1::HeldLease* held = view.add_held();
+        held->set_job_id(lease.job_id());
+        held->set_attempt(lease.attempt());
+        held->set_gang_id(gang.id());
+        held->set_iterations_per_second(10.0);
+      }
+    }
+    view.set_slots_idle(view.slots() - desired.gangs_size());
+    return view;
+  }
+
+  std::vector<Queue::Verdict> Update(const v1::WorkerView& view) {
+    absl::StatusOr<std::vector<Queue::Verdict>> given_back = queue_->UpdateWorker(view, now_);
+    EXPECT_TRUE(given_back.ok()) << given_back.status();
+    return given_back.ok() ? *given_back : std::vector<Queue::Verdict>();
+  }
+
+  // "worker: job/attempt job/attempt" for each new gang.
+  std::vector<std::string> Assign() {
+    std::vector<std::string> lines;
+    for (const Queue::NewGang& gang : queue_->Assign(now_)) {
+      std::string line = absl::StrCat(gang.worker_id, ":");
+      for (const Queue::NewLease& lease : gang.leases) {
+        absl::StrAppend(&line, " ", lease.job_id, "/", lease.attempt);
+      }
+      lines.push_back(line);
+    }
+    return lines;
+  }
+
+  // "gang: jobs" of what a worker should hold.
+  std::vector<std::string> Desired(const std::string& worker_id) {
+    v1::CoordinatorView view;
+    queue_->FillGangs(worker_id, &view);
+    std::vector<std::string> lines;
+    for (const v1::Gang& gang : view.gangs()) {
+      std::string line = absl::StrCat(gang.id(), ":");
+      for (const v1::Lease& lease : gang.leases()) {
+        EXPECT_EQ(lease.config().model_seed(), lease.job_id());
+        absl::StrAppend(&line, " ", lease.job_id(), "/", lease.attempt());
+      }
+      lines.push_back(line);
+    }
+    return lines;
+  }
+
+  static std::vector<std::string> Lines(const std::vector<Queue::Verdict>& verdicts) {
+    std::vector<std::string> lines;
+    for (const Queue::Verdict& verdict : verdicts) {
+      lines.push_back(absl::StrCat(verdict.job_id, verdict.requeued ? " requeued " : " failed ",
+                                   verdict.failures));
+    }
+    return lines;
+  }
+
+  int64_t now_ = kStart;
+  std::unique_ptr<Queue> queue_;
+};
+
+TEST_F(QueueTest, GangsAreOfOneShapeAndTheOldestShapeGoesFirst) {
+  AddJobs(5, 6, "b");
+  AddJobs(1, 2, "a");
+  queue_->AddJob(Job(3, "b"), now_);
+  Update(View("w", 1, 8));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1"));
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1 2/1"));
+  queue_->RemoveJob(1);
+  queue_->RemoveJob(2);
+  Update(View("w", 1, 8));
+  EXPECT_THAT(Assign(), ElementsAre("w: 3/1 5/1 6/1"));
+  EXPECT_THAT(Desired("w"), ElementsAre("101: 3/1 5/1 6/1"));
+}
+
+TEST_F(QueueTest, GangSizeIsTheWorkersOwn) {
+  AddJobs(1, 100, "a");
+  Update(View("w", 1, 7));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1 3/1 4/1 5/1 6/1 7/1"));
+}
+
+TEST_F(QueueTest, FewJobsSpreadOverAllSlots) {
+  AddJobs(1, 5, "a");
+  Update(View("u", 2, 8));
+  Update(View("v", 2, 8));
+  EXPECT_THAT(Assign(), ElementsAre("u: 1/1 2/1", "v: 3/1", "u: 4/1", "v: 5/1"));
+}
+
+TEST_F(QueueTest, SlotsThatOtherShapesFillDoNotShrinkAGang) {
+  AddJobs(1, 4, "a");
+  AddJobs(5, 8, "b");
+  AddJobs(9, 9, "c");
+  Update(View("w", 3, 8));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1 3/1 4/1", "w: 5/1 6/1", "w: 7/1"))
+      << "only the last but one shape has a slot to spare";
+}
+
+TEST_F(QueueTest, AGangTakesASlotUntilItsWorkerReportsIt) {
+  AddJobs(1, 20, "a");
+  const v1::WorkerView idle = View("w", 1, 4);
+  Update(idle);
+  EXPECT_EQ(Assign().size(), 1u);
+  // The worker's view was under way when the gang was given.
+  Update(idle);
+  EXPECT_THAT(Assign(), IsEmpty());
+  Update(Obedient(idle));
+  EXPECT_THAT(Assign(), IsEmpty());
+  for (int64_t id = 1; id <= 4; ++id) EXPECT_TRUE(queue_->RemoveJob(id));
+  // Its slot is not known to be free before it says so.
+  EXPECT_THAT(Assign(), IsEmpty());
+  Update(Obedient(idle));
+  EXPECT_THAT(Assign(), ElementsAre("w: 5/1 6/1 7/1 8/1"));
+}
+
+TEST_F(QueueTest, LeasesAreFencedByJobAttemptAndWorker) {
+  AddJobs(1, 1, "a");
+  Update(View("v", 1, 1));
+  Update(View("w", 1, 1));
+  EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
+  EXPECT_TRUE(queue_->LeaseIsCurrent(1, 1, "v"));
+  EXPECT_FALSE(queue_->LeaseIsCurrent(1, 2, "v"));
+  EXPECT_FALSE(queue_->LeaseIsCurrent(1, 1, "w"));
+  EXPECT_FALSE(queue_->LeaseIsCurrent(2, 1, "v"));
+  queue_->Fail(1, v1::WORKER_ERROR);
+  EXPECT_FALSE(queue_->LeaseIsCurrent(1, 1, "v"));
+}
+
+TEST_F(QueueTest, ViewsRenewWhatTheyListAndOnlyThat) {
+  AddJobs(1, 2, "a");
+  Update(View("w", 2, 1));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1", "w: 2/1"));
+  now_ += kLeaseUs - 1;
+  EXPECT_THAT(queue_->Expire(now_), IsEmpty());
+  v1::WorkerView view = Obedient(View("w", 2, 1));
+  view.mutable_held()->RemoveLast();
+  Update(view);
+  now_ += 1;
+  EXPECT_THAT(Lines(queue_->Expire(now_)), ElementsAre("2 requeued 1"));
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1"));
+  now_ = kStart + 2 * kLeaseUs - 2;
+  EXPECT_THAT(queue_->Expire(now_), IsEmpty());
+  now_ += 1;
+  EXPECT_THAT(Lines(queue_->Expire(now_)), ElementsAre("1 requeued 1"));
+  EXPECT_THAT(queue_->ListWorkers(), IsEmpty()) << "a silent worker is forgotten";
+}
+
+TEST_F(QueueTest, ExpiryRaisesTheAttempt) {
+  AddJobs(1, 1, "a");
+  Update(View("v", 1, 1));
+  Assign();
+  now_ += kLeaseUs;
+  queue_->Expire(now_);
+  Update(View("w", 1, 1));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/2"));
+  EXPECT_FALSE(queue_->LeaseIsCurrent(1, 1, "v"));
+}
+
+TEST_F(QueueTest, RetriesAreLimited) {
+  AddJobs(1, 1, "a");
+  Update(View("w", 1, 1));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
+  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR)}), ElementsAre("1 requeued 1"));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/2"));
+  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_LOST)}), ElementsAre("1 requeued 2"));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/3"));
+  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR)}), ElementsAre("1 failed 3"));
+  EXPECT_FALSE(queue_->Contains(1));
+  EXPECT_THAT(Assign(), IsEmpty());
+}
+
+TEST_F(QueueTest, WhatWouldHappenAgainIsNotRetried) {
+  for (v1::FailureCause cause : {v1::DIVERGED, v1::OUT_OF_MEMORY}) {
+    AddJobs(1, 1, "a");
+    Update(View("w", 1, 1));
+    Assign();
+    EXPECT_THAT(Lines({queue_->Fail(1, cause)}), ElementsAre("1 failed 1"));
+    EXPECT_FALSE(queue_->Contains(1));
+  }
+}
+
+TEST_F(QueueTest, GangMatesOutliveAMember) {
+  AddJobs(1, 3, "a");
+  Update(View("w", 1, 3));
+  Assign();
+  queue_->Fail(2, v1::DIVERGED);
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1 3/1"));
+  queue_->RemoveJob(1);
+  queue_->RemoveJob(3);
+  EXPECT_THAT(Desired("w"), IsEmpty());
+}
+
+TEST_F(QueueTest, ChangedWorkersAreNamedOnce) {
+  AddJobs(1, 2, "a");
+  Update(View("v", 1, 1));
+  Update(View("w", 1, 1));
+  EXPECT_THAT(queue_->TakeChangedWorkers(), IsEmpty());
+  Assign();
+  EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("v", "w"));
+  EXPECT_THAT(queue_->TakeChangedWorkers(), IsEmpty());
+  queue_->RemoveJob(2);
+  EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("w"));
+}
+
+TEST_F(QueueTest, DrainingWorkersGetNothingAndReturnWhatTheyDoNotHold) {
+  AddJobs(1, 4, "a");
+  Update(View("w", 2, 2));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1", "w: 3/1"));
+  v1::WorkerView view = Obedient(View("w", 2, 2));
+  view.set_draining(true);
+  view.mutable_held()->DeleteSubrange(1, 2);
+  EXPECT_THAT(Lines(Update(view)), ElementsAre("2 requeued 0", "3 requeued 0"));
+  EXPECT_THAT(Assign(), IsEmpty());
+  Update(View("x", 1, 4));
+  EXPECT_THAT(Assign(), ElementsAre("x: 2/2 3/2 4/1"));
+}
+
+TEST_F(QueueTest, DisconnectedWorkersGetNothingNewButKeepTheirLeases) {
+  AddJobs(1, 2, "a");
+  Update(View("w", 2, 1));
+  queue_->RemoveJob(2);
+  Assign();
+  queue_->Disconnect("w");
+  queue_->AddJob(Job(3, "a"), now_);
+  EXPECT_THAT(Assign(), IsEmpty());
+  EXPECT_TRUE(queue_->LeaseIsCurrent(1, 1, "w"));
+  Update(Obedient(View("w", 2, 1)));
+  EXPECT_THAT(Assign(), ElementsAre("w: 3/1"));
+}
+
+TEST_F(QueueTest, RestoredLeasesAreClaimedWithTheirGangs) {
+  for (int64_t id : {1, 2, 3, 4}) {
+    UnfinishedJob job = Job(id, "a");
+    job.state = v1::RUNNING;
+    job.attempt = 2;
+    job.failures = 1;
+    job.worker_id = id == 4 ? "lost" : "w";
+    queue_->AddJob(job, now_);
+  }
+  EXPECT_THAT(queue_->ListWorkers(), IsEmpty());
+  EXPECT_TRUE(queue_->LeaseIsCurrent(1, 2, "w"));
+  now_ += kLeaseUs - 1;
+  v1::WorkerView view = View("w", 2, 4);
+  view.set_slots_idle(1);
+  for (int64_t id : {1, 2}) {
+    v1::HeldLease* held = view.add_held();
+    held->set_job_id(id);
+    held->set_attempt(2);
+    held->set_gang_id(102);
+  }
+  // It never got job 3: no failure of it.
+  EXPECT_THAT(Lines(Update(view)), ElementsAre("3 requeued 1"));
+  EXPECT_THAT(Desired("w"), ElementsAre("102: 1/2 2/2"));
+  now_ += 1;
+  EXPECT_THAT(Lines(queue_->Expire(now_)), ElementsAre("4 requeued 2"));
+  EXPECT_THAT(Assign(), ElementsAre("w: 3/3"));
+  // Gang ids stay apart.
+  Update(Obedient(View("w", 4, 4)));
+  AddJobs(10, 10, "b");
+  AddJobs(11, 11, "c");
+  Assign();
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 3/3", "101: 4/3", "102: 1/2 2/2", "103: 10/1"));
+}
+
+TEST_F(QueueTest, AClaimOfAnotherAttemptRenewsNothing) {
+  UnfinishedJob job = Job(1, "a");
+  job.state = v1::RUNNING;
+  job.attempt = 2;
+  job.worker_id = "w";
+  queue_->AddJob(job, now_);
+  v1::WorkerView view = View("w", 1, 1);
+  view.set_slots_idle(0);
+  v1::HeldLease* held = view.add_held();
+  held->set_job_id(1);
+  held->set_attempt(1);
+  held->set_gang_id(7);
+  EXPECT_THAT(Lines(Update(view)), ElementsAre("1 requeued 0"));
+  EXPECT_THAT(Desired("w"), IsEmpty());
+}
+
+TEST_F(QueueTest, ARebuiltQueueKeepsWorkersAndGangs) {
+  AddJobs(1, 4, "a");
+  Update(View("w", 2, 2));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1", "w: 3/1"));
+  Update(Obedient(View("w", 2, 2)));
+  // Memory was ahead of the store: there job 2 still runs, 3 and 4 wait.
+  queue_->RemoveJob(2);
+  std::unique_ptr<Queue> old = std::move(queue_);
+  queue_ = NewQueue();
+  for (int64_t id : {1, 2}) {
+    UnfinishedJob job = Job(id, "a");
+    job.state = v1::RUNNING;
+    job.attempt = 1;
+    job.worker_id = "w";
+    queue_->AddJob(job, now_);
+  }
+  AddJobs(3, 4, "a");
+  queue_->AdoptWorkers(*old);
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1"));
+  EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("w"));
+  v1::WorkerView view = Obedient(View("w", 2, 2));
+  v1::HeldLease* held = view.add_held();
+  held->set_job_id(2);
+  held->set_attempt(1);
+  held->set_gang_id(100);
+  Update(view);
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1 2/1"));
+  EXPECT_THAT(Assign(), ElementsAre("w: 3/1"));
+}
+
+TEST_F(QueueTest, SpeedsAddUp) {
+  AddJobs(1, 2, "a");
+  Update(View("w", 1, 2));
+  Assign();
+  v1::WorkerView view = Obedient(View("w", 1, 2));
+  view.mutable_held(1)->set_iterations_per_second(-5.0);
+  Update(view);
+  EXPECT_EQ(queue_->IterationsPerSecond(1), 10.0);
+  EXPECT_EQ(queue_->IterationsPerSecond(2), 0.0);
+  EXPECT_EQ(queue_->IterationsPerSecond(3), 0.0);
+  const std::vector<v1::Worker> workers = queue_->ListWorkers();
+  ASSERT_EQ(workers.size(), 1u);
+  EXPECT_EQ(workers[0].name(), "name-w");
+  EXPECT_EQ(workers[0].jobs_held(), 2);
+  EXPECT_EQ(workers[0].iterations_per_second(), 10.0);
+}
+
+TEST_F(QueueTest, WorkersAreLimited) {
+  for (int i = 0; i < Queue::kWorkersMax; ++i) Update(View(absl::StrCat("w", i), 1, 1));
+  EXPECT_EQ(queue_->UpdateWorker(View("one-more", 1, 1), now_).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  Update(View("w0", 1, 1));
+}
+
+TEST_F(QueueTest, AWorkersLeasesAreLimited) {
+  AddJobs(1, 200'000, "a");
+  Update(View("w", 1024, 4096));
+  int64_t leased = 0;
+  for (const Queue::NewGang& gang : queue_->Assign(now_)) {
+    leased += static_cast<int64_t>(gang.leases.size());
+  }
+  EXPECT_EQ(leased, Queue::kLeasesPerWorkerMax);
+}
+
+TEST_F(QueueTest, AMillionJobsInBoundedTime) {
+  const auto begin = std::chrono::steady_clock::now();
+  constexpr int64_t kJobs = 1'000'000;
+  for (int64_t id = 1; id <= kJobs; ++id) {
+    queue_->AddJob(Job(id, absl::StrCat("shape-", id % 1000)), now_);
+  }
+  for (int i = 0; i < 100; ++i) Update(View(absl::StrCat("w", i), 8, 16));
+  int64_t leased = 0;
+  while (leased < kJobs / 2) {
+    for (const Queue::NewGang& gang : queue_->Assign(now_)) {
+      leased += static_cast<int64_t>(gang.leases.size());
+      for (const Queue::NewLease& lease : gang.leases) queue_->RemoveJob(lease.job_id);
+    }
+    queue_->Expire(now_ += 1000);
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  EXPECT_LT(seconds.count(), 30.0) << "quadratic somewhere: it takes a second";
+}
+
+}  // namespace
+}  // namespace modlab
