@@ -1,0 +1,155 @@
+// Trouble with the data directory: taken, too new, full.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/e2e/cluster.h"
+#include "tests/e2e/process.h"
+#include "tests/e2e/sqlite_file.h"
+#include "tests/e2e/sweeps.h"
+
+namespace modlab::e2e {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string Yaml(int seed) {
+  return SmallSweep("stored", absl::StrCat("{rules: 2, model: [modular, gt_modular, monolithic], "
+                                           "model_seed: ",
+                                           seed, "}"));
+}
+
+Output Modlabd(const Cluster& cluster, const std::string& socket) {
+  return RunToEnd({ModlabdPath(), "--data-dir", cluster.data_dir(), "--listen",
+                   "unix:" + cluster.dir() + "/" + socket},
+                  cluster.dir() + "/modlabd-refused");
+}
+
+TEST(StoreTest, DirectoryInUseByAnotherCoordinator) {
+  Cluster cluster;
+  Process* coordinator = cluster.StartCoordinator();
+  const Output refused = Modlabd(cluster, "second.sock");
+  EXPECT_GT(refused.exit_code, 0);
+  EXPECT_THAT(refused.out + refused.err,
+              AllOf(HasSubstr(cluster.data_dir()), HasSubstr("in use"),
+                    HasSubstr(absl::StrCat(coordinator->pid())), HasSubstr(cluster.address())));
+  // The first one is none the worse, and serves the directory to commands.
+  EXPECT_EQ(cluster.Submit(Yaml(0)), "stored-1");
+  const Output listed = cluster.ModlabAlone({"ls", "--data-dir", cluster.data_dir()});
+  EXPECT_EQ(listed.exit_code, 0) << listed.err;
+  EXPECT_THAT(listed.out, HasSubstr("stored-1"));
+}
+
+TEST(StoreTest, AddressInUse) {
+  Cluster cluster;
+  cluster.set_address("127.0.0.1:0");
+  cluster.StartCoordinator();
+  const Output refused = RunToEnd(
+      {ModlabdPath(), "--data-dir", cluster.dir() + "/other", "--listen", cluster.address()},
+      cluster.dir() + "/modlabd-refused");
+  EXPECT_GT(refused.exit_code, 0);
+  EXPECT_THAT(refused.out + refused.err, HasSubstr(cluster.address()));
+}
+
+TEST(StoreTest, DatabaseOfANewerSchema) {
+  Cluster cluster;
+  Process* coordinator = cluster.StartCoordinator();
+  cluster.Submit(Yaml(0));
+  coordinator->Signal(SIGTERM);
+  EXPECT_EQ(coordinator->Wait().value_or(-1), 0);
+
+  const std::string database = cluster.data_dir() + "/modlab.db";
+  const int64_t version = QueryNumber(database, "PRAGMA user_version");
+  Execute(database, "PRAGMA user_version = 999");
+  const Output refused = Modlabd(cluster, "second.sock");
+  EXPECT_GT(refused.exit_code, 0);
+  EXPECT_THAT(refused.out + refused.err,
+              AllOf(HasSubstr("999"), HasSubstr(absl::StrCat(version)), HasSubstr("newer")));
+  const Output embedded = cluster.ModlabAlone({"ls", "--data-dir", cluster.data_dir()});
+  EXPECT_EQ(embedded.exit_code, 1);
+  EXPECT_THAT(embedded.err, HasSubstr("999"));
+
+  // Nothing was touched.
+  Execute(database, absl::StrCat("PRAGMA user_version = ", version));
+  cluster.StartCoordinator();
+  EXPECT_EQ(cluster.Rows({"ls"}).size(), 1u);
+}
+
+// Mounts a file system of `megabytes` at `path` that only this process and its
+// children see. False where that is not allowed.
+bool MountSmallDisk(const std::string& path, int megabytes) {
+  const uid_t user = getuid();
+  if (unshare(CLONE_NEWNS) != 0) {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+    WriteFile("/proc/self/uid_map", absl::StrCat("0 ", user, " 1"));
+  }
+  return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mkdir(path.c_str(), 0755) == 0 &&
+         mount("tmpfs", path.c_str(), "tmpfs", 0, absl::StrCat("size=", megabytes, "m").c_str()) ==
+             0;
+}
+
+// Takes all room that is left.
+void Fill(const std::string& path) {
+  std::ofstream file(path, std::ios::binary);
+  for (size_t block = 1 << 20; block > 0; block /= 2) {
+    while (
+        file.write(std::string(block, 'x').data(), static_cast<std::streamsize>(block)).flush()) {
+    }
+    file.clear();
+  }
+}
+
+TEST(StoreTest, FullDiskRefusesAndForgetsNothing) {
+  Cluster cluster;
+  if (!MountSmallDisk(cluster.data_dir(), 32)) GTEST_SKIP() << "needs to mount a file system";
+  cluster.StartCoordinator();
+  const std::string before = cluster.Submit(Yaml(0));
+  cluster.StartWorker(/*gang=*/4);
+  EXPECT_EQ(cluster.WaitForEnd(before).value("succeeded", 0), 3);
+  const Json kept = cluster.Rows({"export", before});
+  // In the midst of its training when the disk fills up.
+  const std::string running = cluster.Submit(
+      SmallSweep("running", "{rules: 2, model: modular, iterations: 20000, model_seed: [1, 2]}"));
+  ASSERT_TRUE(cluster.WaitForSweep(
+      running, [](const Json& row) { return row.value("iterations_done", 0) > 0; }));
+
+  const std::string ballast = cluster.data_dir() + "/ballast";
+  Fill(ballast);
+  Output refused;
+  // SQLite may still have room in the files that it has.
+  int submitted = 1;
+  ASSERT_TRUE(WaitUntil([&] {
+    refused = cluster.Modlab({"submit", cluster.Write("sweep.yaml", Yaml(submitted))});
+    if (refused.exit_code != 0) return true;
+    ++submitted;
+    return false;
+  }));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("disk"), HasSubstr("full")));
+  // Reads go on; what was acknowledged is there, what was refused is not.
+  EXPECT_EQ(cluster.Rows({"ls"}).size(), static_cast<size_t>(submitted) + 1);
+  EXPECT_EQ(cluster.Rows({"export", before}), kept);
+  EXPECT_EQ(cluster.Modlab({"results", before}).exit_code, 0);
+
+  ASSERT_EQ(unlink(ballast.c_str()), 0);
+  const std::string after = cluster.Submit(Yaml(1000));
+  EXPECT_EQ(cluster.WaitForEnd(after).value("succeeded", 0), 3);
+  EXPECT_EQ(cluster.WaitForEnd(running).value("succeeded", 0), 2);
+  for (const Json& job : cluster.Rows({"export", running})) EXPECT_EQ(job["attempt"], 1);
+  EXPECT_EQ(cluster.Rows({"export", before}), kept);
+}
+
+}  // namespace
+}  // namespace modlab::e2e
