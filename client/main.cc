@@ -1,13 +1,18 @@
 // modlab: the command line. See `modlab --help`.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/commands/command.h"
 #include "client/interrupt.h"
+#include "lib/config/words.h"
 
 namespace {
 
@@ -27,6 +32,20 @@ int Run(const modlab::Action& action) {
     return modlab::kExitError;
   }
   return *code;
+}
+
+// "" if the first argument is a command or an option.
+std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return "";
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) known.push_back(command->get_name());
+  const std::string word = argv[1];
+  if (std::find(known.begin(), known.end(), word) != known.end()) return "";
+  const std::string nearest = modlab::NearestWord(word, known);
+  return absl::StrCat("unknown command ", modlab::QuotedWord(word),
+                      nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"),
+                      "\nCommands: ", absl::StrJoin(known, ", "),
+                      "\nRun with --help for more information.");
 }
 
 }  // namespace
@@ -62,6 +81,11 @@ int main(int argc, char** argv) {
   modlab::AddRetry(&app, &action);
   modlab::AddWorkers(&app, &action);
   modlab::AddArtifacts(&app, &action);
+  const std::string unknown = UnknownCommand(app, argc, argv);
+  if (!unknown.empty()) {
+    std::cerr << "modlab: " << unknown << "\n";
+    return modlab::kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,5 +1,6 @@
 #include "client/sweep_file.h"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <cerrno>
@@ -63,7 +64,8 @@ class SweepReader {
   YAML::Mark top_mark_;
   YAML::Mark name_mark_;
   YAML::Mark defaults_mark_;
-  std::vector<YAML::Mark> grid_marks_;
+  YAML::Mark grid_mark_;                // of the key
+  std::vector<YAML::Mark> grid_marks_;  // of each grid
 };
 
 absl::Status ErrorAt(const std::string& path, const YAML::Mark& mark, absl::StatusCode code,
@@ -124,17 +126,20 @@ bool SweepReader::ReadTop(const std::string& key, const YAML::Node& key_node,
     defaults_mark_ = key_node.Mark();
     return ReadDefaults(value);
   }
-  if (key == "grid") return ReadGrids(value);
+  if (key == "grid") {
+    grid_mark_ = key_node.Mark();
+    return ReadGrids(value);
+  }
   if (CheckJobField(key).ok()) {
     return Fail(key_node.Mark(),
                 absl::StrCat(key, " belongs under \"defaults\" or \"grid\", indented"));
   }
   const std::vector<std::string> known = {"name", "defaults", "grid"};
   const std::string nearest = NearestWord(key, known);
+  const std::string hint =
+      nearest.empty() ? "; allowed: " : absl::StrCat("; did you mean \"", nearest, "\"? Allowed: ");
   return Fail(key_node.Mark(),
-              absl::StrCat("unknown key ", QuotedWord(key),
-                           nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"),
-                           " Allowed: ", absl::StrJoin(known, ", ")));
+              absl::StrCat("unknown key ", QuotedWord(key), hint, absl::StrJoin(known, ", ")));
 }
 
 bool SweepReader::ReadDefaults(const YAML::Node& node) {
@@ -167,7 +172,8 @@ bool SweepReader::ReadGrids(const YAML::Node& node) {
 bool SweepReader::ReadGrid(const YAML::Node& node) {
   grid_marks_.push_back(node.Mark());
   if (node.IsNull() || (node.IsMap() && node.size() == 0)) {
-    return Fail(node.Mark(),
+    // Nothing has no place of its own.
+    return Fail(node.IsNull() ? grid_mark_ : node.Mark(),
                 "grid is empty; give at least one field with its values, or leave "
                 "it out for a sweep of one job");
   }
@@ -265,6 +271,7 @@ const YAML::Mark& SweepReader::MarkOf(const absl::Status& error) const {
   absl::string_view message = error.message();
   if (absl::ConsumePrefix(&message, "name:")) return name_mark_;
   if (absl::ConsumePrefix(&message, "defaults:")) return defaults_mark_;
+  if (absl::ConsumePrefix(&message, "grids:")) return grid_mark_;
   if (absl::ConsumePrefix(&message, "grid ")) {
     size_t number = 0;
     const absl::string_view digits = message.substr(0, message.find_first_not_of("0123456789"));
@@ -276,7 +283,7 @@ const YAML::Mark& SweepReader::MarkOf(const absl::Status& error) const {
 }
 
 absl::StatusOr<SweepFile> SweepReader::Read(const YAML::Node& document) {
-  top_mark_ = name_mark_ = defaults_mark_ = document.Mark();
+  top_mark_ = name_mark_ = defaults_mark_ = grid_mark_ = document.Mark();
   const auto read_top = [this](const std::string& key, const YAML::Node& key_node,
                                const YAML::Node& value) { return ReadTop(key, key_node, value); };
   if (!ReadMap(document, "the file", read_top)) return status_;
@@ -304,6 +311,9 @@ absl::StatusOr<SweepFile> ParseSweep(absl::string_view text, const std::string& 
                      "a second document begins here; a sweep file has one");
     }
     return SweepReader(path).Read(documents[0]);
+  } catch (const YAML::DeepRecursion& error) {
+    return ErrorAt(path, error.mark, absl::StatusCode::kInvalidArgument,
+                   "malformed YAML: lists or maps are nested too deeply");
   } catch (const YAML::Exception& error) {
     return ErrorAt(path, error.mark, absl::StatusCode::kInvalidArgument,
                    absl::StrCat("malformed YAML: ", error.msg));

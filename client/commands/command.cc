@@ -32,15 +32,20 @@ void AddConnectionOptions(CLI::App* command, Connection::Choice* choice) {
 }
 
 void AddFormatOption(CLI::App* command, Format* format) {
-  const std::map<std::string, Format> formats = {
+  static const std::map<std::string, Format> formats = {
       {"table", Format::kTable}, {"json", Format::kJson}, {"csv", Format::kCsv}};
   std::string standard;
+  std::vector<std::string> names;
   for (const auto& [name, value] : formats) {
     if (value == *format) standard = name;
+    names.push_back(name);
   }
-  command->add_option("--format", *format, "table, json or csv; default " + standard)
+  command
+      ->add_option_function<std::string>(
+          "--format", [format](const std::string& name) { *format = formats.at(name); },
+          "table, json or csv; default " + standard)
       ->type_name("FORMAT")
-      ->transform(CLI::CheckedTransformer(formats).description(""));
+      ->check(CLI::IsMember(names).description(""));
 }
 
 void AddWhereOption(CLI::App* command, std::vector<std::string>* where) {
