@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/engine/worker_steps.h"
@@ -135,8 +136,14 @@ absl::Status Engine::Synchronise(v1::WorkerView view, std::shared_ptr<WorkerChan
     return TakeWorkerView(*shared_view, channel, ledger, now_us);
   };
   command.done = [channel](const absl::Status& status) {
-    if (!status.ok()) spdlog::warn("a worker's view was not taken in: {}", status.ToString());
-    channel->Taken();
+    if (status.ok()) {
+      channel->Taken();
+      return;
+    }
+    // A new stream makes the worker send its reports again.
+    spdlog::warn("a worker's view could not be taken in: {}", status.ToString());
+    channel->Close(absl::UnavailableError(
+        absl::StrCat("the view could not be taken in: ", std::string(status.message()))));
   };
   return Post(std::move(command));
 }
@@ -222,12 +229,12 @@ void Engine::Flush(int64_t now_us) {
     sessions_.ForgetProcessed();
     own_steps_from_us_ = now_us + kOwnStepsPauseUs;
   }
+  sessions_.SendViews(&ledger_.queue());
   for (Answer& answer : answers_) {
     const bool undone = answer.status.ok() && answer.wrote && !committed.ok();
     answer.command.done(undone ? committed : answer.status);
   }
   answers_.clear();
-  sessions_.SendViews(&ledger_.queue());
 }
 
 }  // namespace modlab

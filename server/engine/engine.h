@@ -75,7 +75,8 @@ class Engine {
   // -- workers -----------------------------------------------------------------
 
   // Takes in a view that CheckView() passed. Does not block; the channel hears
-  // of what follows. On an error nothing follows.
+  // of what follows. On an error nothing does: end the stream, so that the
+  // worker sends its reports again on the next.
   absl::Status Synchronise(v1::WorkerView view, std::shared_ptr<WorkerChannel> channel);
   // The stream has ended. Does not block.
   void Disconnect(const std::string& worker_id, std::shared_ptr<WorkerChannel> channel);

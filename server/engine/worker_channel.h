@@ -19,7 +19,7 @@ class WorkerChannel {
   // The view that was handed to Engine::Synchronise() is dealt with: hand over
   // the next. Until then the engine holds no second one of this stream.
   virtual void Taken() = 0;
-  // Ends the stream. Only the first call counts.
+  // Ends the stream, for OK after what was sent. Only the first call counts.
   virtual void Close(const absl::Status& why) = 0;
   virtual bool closed() const = 0;
 };

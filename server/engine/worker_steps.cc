@@ -98,6 +98,11 @@ absl::Status TakeView(const v1::WorkerView& view, uint64_t* processed, Ledger* l
   uint64_t newest = *processed;
   for (const v1::Report& report : view.reports()) {
     if (report.number() <= newest) continue;
+    // A worker sends each report once a stream, and one view got lost.
+    if (newest > 0 && report.number() > newest + 1) {
+      return absl::UnavailableError(
+          absl::StrCat("report ", newest + 1, " is missing before report ", report.number()));
+    }
     absl::Status status = TakeReport(report, view.worker_id(), ledger, now_us);
     if (!status.ok()) return status;
     newest = report.number();

@@ -15,7 +15,8 @@ namespace modlab {
 // Takes in all of a worker's view: its reports above `*processed` in their
 // order, then what it holds. Sets `*processed` to the newest report. Reports of
 // leases that are not current are ignored; those that make no sense are dropped
-// with a warning, and a job whose result makes none has failed.
+// with a warning, and a job whose result makes none has failed. UNAVAILABLE: a
+// report is missing in between; the worker must send all again.
 absl::Status TakeView(const v1::WorkerView& view, uint64_t* processed, Ledger* ledger,
                       int64_t now_us);
 

@@ -1,0 +1,181 @@
+// modlabd: the coordinator.
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/engine/engine.h"
+#include "server/services/listen_address.h"
+#include "server/services/server.h"
+#include "server/store/artifacts.h"
+#include "server/store/data_dir.h"
+#include "server/store/store.h"
+#include "spdlog/sinks/stdout_color_sinks.h"
+#include "spdlog/spdlog.h"
+
+namespace modlab {
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+constexpr absl::Duration kCallsGrace = absl::Seconds(2);
+constexpr std::chrono::seconds kStopPatience(5);
+
+struct Flags {
+  std::string data_dir = "./modlab-data";
+  std::string listen = "127.0.0.1:7070";
+  double lease_seconds = 10.0;
+  int32_t max_attempts = 3;
+  std::string log_level = "info";
+  bool exit_with_parent = false;
+};
+
+// The Unix time of the start plus the time that passed since: a clock that is
+// set while a coordinator runs expires no lease.
+Engine::Clock SteadyUnixClock() {
+  using std::chrono::duration_cast;
+  using std::chrono::microseconds;
+  const auto unix_start = std::chrono::system_clock::now().time_since_epoch();
+  const auto steady_start = std::chrono::steady_clock::now();
+  return [unix_start, steady_start] {
+    const auto passed = std::chrono::steady_clock::now() - steady_start;
+    return int64_t{duration_cast<microseconds>(unix_start + passed).count()};
+  };
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "modlabd: %s\n", std::string(status.message()).c_str());
+  return kExitFailure;
+}
+
+// What was answered is on disk, so ending in the middle of a long read loses
+// nothing.
+void EndIfStoppingHangs() {
+  std::thread([] {
+    std::this_thread::sleep_for(kStopPatience);
+    spdlog::warn("calls are still running after {} s; exiting without their answers",
+                 kStopPatience.count());
+    std::_Exit(0);
+  }).detach();
+}
+
+int Run(const Flags& flags, const ListenAddress& address, const sigset_t& stop_signals) {
+  if (!address.is_local()) {
+    spdlog::warn(
+        "{} can be reached from other machines, and there is NO AUTHENTICATION: everyone who "
+        "reaches it can submit, cancel and read. Listen there in trusted networks only.",
+        address.ToString());
+  }
+  absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Acquire(flags.data_dir);
+  if (!data_dir.ok()) return Fail(data_dir.status());
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(flags.data_dir);
+  if (!store.ok()) return Fail(store.status());
+  absl::StatusOr<std::unique_ptr<Artifacts>> artifacts = Artifacts::Open(flags.data_dir);
+  if (!artifacts.ok()) return Fail(artifacts.status());
+
+  Engine::Options options;
+  options.lease_duration_us = std::llround(flags.lease_seconds * 1e6);
+  options.attempts_max = flags.max_attempts;
+  absl::StatusOr<std::unique_ptr<Engine>> engine =
+      Engine::Start(store->get(), (*store)->writer(), SteadyUnixClock(), options);
+  if (!engine.ok()) return Fail(engine.status());
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Start(store->get(), artifacts->get(), engine->get(), address);
+  if (!server.ok()) return Fail(server.status());
+  const std::string listens_at = (*server)->address().ToString();
+  absl::Status announced = (*data_dir)->SetAddress(listens_at);
+  if (!announced.ok()) return Fail(announced);
+  std::printf("modlabd ready at %s (data in %s)\n", listens_at.c_str(), flags.data_dir.c_str());
+  std::fflush(stdout);
+
+  int signal = 0;
+  sigwait(&stop_signals, &signal);
+  spdlog::info("{}: stopping", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  EndIfStoppingHangs();
+  (*server)->Stop(kCallsGrace);
+  (*engine)->Stop();
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  const pid_t parent = getppid();  // before anything slow: it may end at any time
+  Flags flags;
+  CLI::App app(
+      "The coordinator of modlab: queues experiments, leases them to workers and keeps "
+      "their results.",
+      "modlabd");
+  app.footer(
+      "Example: modlabd --data-dir /srv/modlab --listen 10.0.0.1:7070\n"
+      "Exit codes: 0 stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage.");
+  app.set_version_flag("--version", std::string("modlabd ") + MODLAB_VERSION);
+  app.add_option("--data-dir", flags.data_dir, "Directory of the results store; made if need be")
+      ->capture_default_str();
+  app.add_option("--listen", flags.listen,
+                 "Where to listen: HOST:PORT (port 0: any free one) or unix:PATH")
+      ->capture_default_str();
+  app.add_option("--lease-seconds", flags.lease_seconds,
+                 "A worker that is silent for so long loses its jobs")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  app.add_option("--max-attempts", flags.max_attempts,
+                 "How often a job is tried that fails for its worker's sake")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "What to log on standard error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+  app.add_flag("--exit-with-parent", flags.exit_with_parent,
+               "Stop when the process that started this one ends");
+  absl::StatusOr<ListenAddress> address;
+  try {
+    app.parse(argc, argv);
+    address = ParseListenAddress(flags.listen);
+    if (!address.ok()) {
+      throw CLI::ValidationError("--listen", std::string(address.status().message()));
+    }
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+
+  // Blocked in all threads to come; Run() waits for them.
+  sigset_t stop_signals;
+  sigemptyset(&stop_signals);
+  sigaddset(&stop_signals, SIGINT);
+  sigaddset(&stop_signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  if (flags.exit_with_parent) {
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) return kExitFailure;
+  }
+  // A port that is taken is told by us, in one line.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("modlabd"));
+  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  return Run(flags, *address, stop_signals);
+}
+
+}  // namespace
+}  // namespace modlab
+
+int main(int argc, char** argv) {
+  try {
+    return modlab::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "modlabd: %s\n", error.what());
+    return modlab::kExitFailure;
+  }
+}

@@ -1,0 +1,182 @@
+#include "server/services/sweep_service.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/query/answer_limit.h"
+#include "server/services/unary.h"
+#include "server/store/page_token.h"
+
+namespace modlab {
+
+namespace {
+
+// A page ends early beyond this, since one job's result may have 256 KiB.
+constexpr size_t kPageBytesMax = size_t{16} << 20;
+
+absl::Status NotEmpty(const std::string& sweep) {
+  if (!sweep.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("sweep is empty; give the id or name of one");
+}
+
+std::vector<v1::FieldFilter> Filters(const v1::ListJobsRequest& request) {
+  return {request.filters().begin(), request.filters().end()};
+}
+
+}  // namespace
+
+// -- handlers ------------------------------------------------------------------
+
+absl::Status SweepServiceImpl::Create(const v1::CreateSweepRequest& request,
+                                      v1::CreateSweepResponse* response) {
+  CreatedSweep created;
+  {
+    absl::MutexLock lock(&plan_mutex_);
+    absl::StatusOr<SweepPlan> plan = PlanSweep(request);
+    if (!plan.ok()) return plan.status();
+    absl::StatusOr<CreatedSweep> answer = engine_->CreateSweep(*plan);
+    if (!answer.ok()) return answer.status();
+    created = *std::move(answer);
+  }
+  absl::Status status = ReadSweep(created.sweep_id, response->mutable_sweep());
+  if (!status.ok()) return status;
+  if (created.known) {
+    // By now every job of it was known before this call.
+    const v1::JobCounts& counts = response->sweep().counts();
+    created.jobs_shared = counts.queued() + counts.running() + counts.succeeded() +
+                          counts.failed() + counts.cancelled();
+  }
+  response->set_jobs_created(created.jobs_created);
+  response->set_jobs_shared(created.jobs_shared);
+  response->set_jobs_requeued(created.jobs_requeued);
+  return absl::OkStatus();
+}
+
+absl::Status SweepServiceImpl::Cancel(const v1::CancelSweepRequest& request,
+                                      v1::CancelSweepResponse* response) {
+  absl::Status status = NotEmpty(request.sweep());
+  if (!status.ok()) return status;
+  // A name means one sweep from here on, whatever is submitted meanwhile.
+  absl::StatusOr<v1::Sweep> sweep = store_->GetSweep(request.sweep());
+  if (!sweep.ok()) return sweep.status();
+  absl::StatusOr<int64_t> cancelled = engine_->CancelSweep(sweep->id());
+  if (!cancelled.ok()) return cancelled.status();
+  response->set_jobs_cancelled(*cancelled);
+  return ReadSweep(sweep->id(), response->mutable_sweep());
+}
+
+absl::Status SweepServiceImpl::ListJobsPage(const v1::ListJobsRequest& request,
+                                            v1::ListJobsResponse* response) {
+  absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
+  absl::StatusOr<int64_t> after_id = ParsePageToken(request.page_token());
+  if (!after_id.ok()) return after_id.status();
+  size_t bytes = 0;
+  return store_->ScanJobs(request.sweep(), Filters(request), *after_id, [&](const v1::Job& job) {
+    if (response->jobs_size() == *page_size || bytes > kPageBytesMax) {
+      response->set_next_page_token(MakePageToken(response->jobs(response->jobs_size() - 1).id()));
+      return false;
+    }
+    bytes += job.ByteSizeLong();
+    *response->add_jobs() = job;
+    return true;
+  });
+}
+
+absl::Status SweepServiceImpl::ReadSweep(const std::string& id, v1::Sweep* sweep) {
+  absl::StatusOr<v1::Sweep> read = store_->GetSweep(id);
+  if (!read.ok()) return read.status();
+  *sweep = *std::move(read);
+  return FillSpeed(sweep);
+}
+
+// The store knows which jobs run, the engine how fast.
+absl::Status SweepServiceImpl::FillSpeed(v1::Sweep* sweep) {
+  if (sweep->counts().running() == 0) return absl::OkStatus();
+  v1::FieldFilter running;
+  running.set_field("state");
+  running.add_values("running");
+  std::vector<int64_t> jobs;
+  absl::Status status = store_->ScanJobs(sweep->id(), {running}, 0, [&](const v1::Job& job) {
+    jobs.push_back(job.id());
+    return true;
+  });
+  if (!status.ok()) return status;
+  absl::StatusOr<double> speed = engine_->IterationsPerSecond(jobs);
+  if (!speed.ok()) return speed.status();
+  sweep->set_iterations_per_second(*speed);
+  return absl::OkStatus();
+}
+
+// -- calls ---------------------------------------------------------------------
+
+grpc::ServerUnaryReactor* SweepServiceImpl::CreateSweep(grpc::CallbackServerContext* context,
+                                                        const v1::CreateSweepRequest* request,
+                                                        v1::CreateSweepResponse* response) {
+  return RunUnary(pool_, context, [=] { return Create(*request, response); });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(grpc::CallbackServerContext* context,
+                                                     const v1::GetSweepRequest* request,
+                                                     v1::Sweep* response) {
+  return RunUnary(pool_, context, [=] {
+    absl::Status status = NotEmpty(request->sweep());
+    return status.ok() ? ReadSweep(request->sweep(), response) : status;
+  });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(grpc::CallbackServerContext* context,
+                                                       const v1::ListSweepsRequest* request,
+                                                       v1::ListSweepsResponse* response) {
+  return RunUnary(pool_, context, [=]() -> absl::Status {
+    absl::StatusOr<v1::ListSweepsResponse> page =
+        store_->ListSweeps(request->page_size(), request->page_token());
+    if (!page.ok()) return page.status();
+    *response = *std::move(page);
+    for (v1::Sweep& sweep : *response->mutable_sweeps()) {
+      absl::Status status = FillSpeed(&sweep);
+      if (!status.ok()) return status;
+    }
+    return CheckAnswerSize(*response);
+  });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::CancelSweep(grpc::CallbackServerContext* context,
+                                                        const v1::CancelSweepRequest* request,
+                                                        v1::CancelSweepResponse* response) {
+  return RunUnary(pool_, context, [=] { return Cancel(*request, response); });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(grpc::CallbackServerContext* context,
+                                                   const v1::GetJobRequest* request,
+                                                   v1::Job* response) {
+  return RunUnary(pool_, context, [=]() -> absl::Status {
+    absl::StatusOr<v1::Job> job = store_->GetJob(request->id());
+    if (!job.ok()) return job.status();
+    *response = *std::move(job);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ListJobs(grpc::CallbackServerContext* context,
+                                                     const v1::ListJobsRequest* request,
+                                                     v1::ListJobsResponse* response) {
+  return RunUnary(pool_, context, [=] { return ListJobsPage(*request, response); });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(grpc::CallbackServerContext* context,
+                                                      const v1::RetryJobsRequest* request,
+                                                      v1::RetryJobsResponse* response) {
+  return RunUnary(pool_, context, [=]() -> absl::Status {
+    absl::StatusOr<int64_t> requeued = engine_->RetryJobs(*request);
+    if (!requeued.ok()) return requeued.status();
+    response->set_jobs_requeued(*requeued);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace modlab

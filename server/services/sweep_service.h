@@ -1,0 +1,58 @@
+// modlab.v1.SweepService.
+
+#ifndef MODLAB_SERVER_SERVICES_SWEEP_SERVICE_H_
+#define MODLAB_SERVER_SERVICES_SWEEP_SERVICE_H_
+
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "modlab/v1/sweep.grpc.pb.h"
+#include "server/engine/engine.h"
+#include "server/services/task_pool.h"
+#include "server/store/store.h"
+
+namespace modlab {
+
+// Thread-safe. All that it is given must outlive it.
+class SweepServiceImpl final : public v1::SweepService::CallbackService {
+ public:
+  SweepServiceImpl(Store* store, Engine* engine, TaskPool* pool)
+      : store_(store), engine_(engine), pool_(pool) {}
+
+  grpc::ServerUnaryReactor* CreateSweep(grpc::CallbackServerContext* context,
+                                        const v1::CreateSweepRequest* request,
+                                        v1::CreateSweepResponse* response) override;
+  grpc::ServerUnaryReactor* GetSweep(grpc::CallbackServerContext* context,
+                                     const v1::GetSweepRequest* request,
+                                     v1::Sweep* response) override;
+  grpc::ServerUnaryReactor* ListSweeps(grpc::CallbackServerContext* context,
+                                       const v1::ListSweepsRequest* request,
+                                       v1::ListSweepsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelSweep(grpc::CallbackServerContext* context,
+                                        const v1::CancelSweepRequest* request,
+                                        v1::CancelSweepResponse* response) override;
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
+                                   const v1::GetJobRequest* request, v1::Job* response) override;
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
+                                     const v1::ListJobsRequest* request,
+                                     v1::ListJobsResponse* response) override;
+  grpc::ServerUnaryReactor* RetryJobs(grpc::CallbackServerContext* context,
+                                      const v1::RetryJobsRequest* request,
+                                      v1::RetryJobsResponse* response) override;
+
+ private:
+  absl::Status Create(const v1::CreateSweepRequest& request, v1::CreateSweepResponse* response);
+  absl::Status Cancel(const v1::CancelSweepRequest& request, v1::CancelSweepResponse* response);
+  absl::Status ListJobsPage(const v1::ListJobsRequest& request, v1::ListJobsResponse* response);
+  absl::Status ReadSweep(const std::string& id, v1::Sweep* sweep);
+  absl::Status FillSpeed(v1::Sweep* sweep);
+
+  Store* const store_;
+  Engine* const engine_;
+  TaskPool* const pool_;
+  // One at a time: a plan of a million jobs takes 300 MB.
+  absl::Mutex plan_mutex_;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_SERVICES_SWEEP_SERVICE_H_

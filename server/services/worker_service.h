@@ -1,0 +1,30 @@
+// modlab.v1.WorkerService.
+
+#ifndef MODLAB_SERVER_SERVICES_WORKER_SERVICE_H_
+#define MODLAB_SERVER_SERVICES_WORKER_SERVICE_H_
+
+#include "modlab/v1/worker.grpc.pb.h"
+#include "server/engine/engine.h"
+#include "server/services/task_pool.h"
+
+namespace modlab {
+
+// Thread-safe. All that it is given must outlive it.
+class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
+ public:
+  WorkerServiceImpl(Engine* engine, TaskPool* pool) : engine_(engine), pool_(pool) {}
+
+  grpc::ServerBidiReactor<v1::WorkerView, v1::CoordinatorView>* Synchronise(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
+                                        const v1::ListWorkersRequest* request,
+                                        v1::ListWorkersResponse* response) override;
+
+ private:
+  Engine* const engine_;
+  TaskPool* const pool_;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_SERVICES_WORKER_SERVICE_H_

@@ -1,0 +1,97 @@
+#include "server/services/worker_stream.h"
+
+#include <utility>
+
+#include "server/engine/report_check.h"
+#include "server/services/status.h"
+
+namespace modlab {
+
+WorkerStream::WorkerStream(Engine* engine)
+    : engine_(engine), channel_(std::make_shared<Channel>(this)) {
+  StartRead(&view_);
+}
+
+void WorkerStream::OnReadDone(bool ok) {
+  // The worker has said its last, or the connection is lost.
+  absl::Status status;
+  if (ok) status = TakeView();
+  if (!ok || !status.ok()) channel_->Close(status);
+}
+
+absl::Status WorkerStream::TakeView() {
+  absl::Status status = CheckView(view_);
+  if (!status.ok()) return status;
+  if (worker_id_.empty()) worker_id_ = view_.worker_id();
+  if (view_.worker_id() != worker_id_) {
+    return absl::InvalidArgumentError("worker_id differs from that of the stream's first view");
+  }
+  return engine_->Synchronise(std::exchange(view_, v1::WorkerView()), channel_);
+}
+
+void WorkerStream::OnWriteDone(bool ok) { channel_->WriteDone(ok); }
+
+void WorkerStream::OnDone() {
+  channel_->Detach();
+  if (!worker_id_.empty()) engine_->Disconnect(worker_id_, channel_);
+  delete this;
+}
+
+// -- the engine's end ------------------------------------------------------------
+
+void WorkerStream::Channel::Send(const v1::CoordinatorView& view) {
+  absl::MutexLock lock(&mutex_);
+  if (stream_ == nullptr || closed_.has_value()) return;
+  if (writing_) {
+    next_ = view;
+  } else {
+    Write(view);
+  }
+}
+
+void WorkerStream::Channel::Taken() {
+  absl::MutexLock lock(&mutex_);
+  if (stream_ != nullptr && !closed_.has_value()) stream_->StartRead(&stream_->view_);
+}
+
+void WorkerStream::Channel::Close(const absl::Status& why) {
+  absl::MutexLock lock(&mutex_);
+  if (closed_.has_value()) return;
+  closed_ = why;
+  if (!why.ok()) next_.reset();
+  FinishIfIdle();
+}
+
+bool WorkerStream::Channel::closed() const {
+  absl::MutexLock lock(&mutex_);
+  return closed_.has_value();
+}
+
+void WorkerStream::Channel::WriteDone(bool ok) {
+  absl::MutexLock lock(&mutex_);
+  writing_ = false;
+  if (ok && next_.has_value()) {
+    Write(*std::exchange(next_, std::nullopt));
+  } else {
+    FinishIfIdle();
+  }
+}
+
+void WorkerStream::Channel::Detach() {
+  absl::MutexLock lock(&mutex_);
+  stream_ = nullptr;
+}
+
+void WorkerStream::Channel::Write(v1::CoordinatorView view) {
+  written_ = std::move(view);
+  writing_ = true;
+  stream_->StartWrite(&written_);
+}
+
+void WorkerStream::Channel::FinishIfIdle() {
+  if (stream_ == nullptr || writing_ || finished_ || !closed_.has_value()) return;
+  finished_ = true;
+  stream_->Finish(ToGrpcStatus(*closed_));
+}
+
+}  // namespace modlab
