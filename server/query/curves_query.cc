@@ -34,8 +34,8 @@ absl::StatusOr<v1::Metric> ParseCurveMetric(const std::string& name) {
   if (std::find(std::begin(kOnlyAtTheEnd), std::end(kOnlyAtTheEnd), *metric) !=
       std::end(kOnlyAtTheEnd)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("metric \"", name,
-                     "\": measured once a job, at its end, so it has no curve; ask for results, "
+        absl::StrCat("metric ", QuotedWord(name),
+                     ": measured once a job, at its end, so it has no curve; ask for results, "
                      "or for a curve of \"eval_loss\""));
   }
   return *metric;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/config/words.h"
 #include "server/store/file_error.h"
 
 namespace modlab {
@@ -146,7 +147,7 @@ absl::StatusOr<std::unique_ptr<ArtifactUpload>> Artifacts::Create() const {
 absl::StatusOr<std::unique_ptr<ArtifactReader>> Artifacts::Read(absl::string_view sha256) const {
   if (!IsSha256(sha256)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("sha256 \"", sha256.substr(0, 80), "\": must be 64 lower-case hex digits"));
+        absl::StrCat("sha256 ", QuotedWord(sha256), ": must be 64 lower-case hex digits"));
   }
   const std::string path = absl::StrCat(DirOf(root_, sha256), "/", sha256);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -15,7 +15,7 @@ absl::Status UnknownField(const std::string& field) {
   known.push_back("id");
   const std::string nearest = NearestWord(field, known);
   return absl::InvalidArgumentError(
-      absl::StrCat("filter on unknown field \"", field, "\"",
+      absl::StrCat("filter on unknown field ", QuotedWord(field),
                    nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"),
                    " Known are the fields of a job's config, \"state\" and \"id\""));
 }
@@ -31,7 +31,7 @@ absl::StatusOr<JobFilter> JobFilter::Parse(const std::vector<v1::FieldFilter>& f
   for (const v1::FieldFilter& filter : filters) {
     if (filter.values().empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("filter on \"", filter.field(), "\": needs at least one value"));
+          absl::StrCat("filter on ", QuotedWord(filter.field()), ": needs at least one value"));
     }
     absl::Status status;
     if (filter.field() == "state") {
@@ -64,8 +64,8 @@ absl::Status JobFilter::AddIds(const v1::FieldFilter& filter) {
   for (const std::string& value : filter.values()) {
     int64_t id = 0;
     if (!absl::SimpleAtoi(value, &id) || id <= 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("filter on \"id\": \"", value, "\" is no job id; allowed are 1, 2, 3, ..."));
+      return absl::InvalidArgumentError(absl::StrCat("filter on \"id\": ", QuotedWord(value),
+                                                     " is no job id; allowed are 1, 2, 3, ..."));
     }
     if (MatchesId(id)) ids.insert(id);
   }

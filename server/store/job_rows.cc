@@ -33,7 +33,8 @@ constexpr absl::string_view kSweepJobs =
 
 #undef MODLAB_JOB_COLUMNS
 
-// All but id and config, which the caller has read.
+// All but id and config, which the caller has read. Writes every field, so that
+// a job that is used again needs no clearing, which would give its memory back.
 absl::Status ReadRest(const Connection& connection, const Statement& row, v1::Job* job) {
   job->set_state(static_cast<v1::JobState>(row.Int(2)));
   job->set_job_key(std::string(row.Text(3)));
@@ -45,12 +46,17 @@ absl::Status ReadRest(const Connection& connection, const Statement& row, v1::Jo
   job->set_created_us(row.Int(10));
   job->set_started_us(row.Int(11));
   job->set_finished_us(row.Int(12));
-  absl::Status status;
-  if (!row.IsNull(8)) status = ParseBlob(connection, row.Blob(8), job->mutable_failure());
-  if (status.ok() && !row.IsNull(13)) {
-    status = ParseBlob(connection, row.Blob(13), job->mutable_result());
+  if (row.IsNull(8)) {
+    job->clear_failure();
+  } else {
+    absl::Status status = ParseBlob(connection, row.Blob(8), job->mutable_failure());
+    if (!status.ok()) return status;
   }
-  return status;
+  if (row.IsNull(13)) {
+    job->clear_result();
+    return absl::OkStatus();
+  }
+  return ParseBlob(connection, row.Blob(13), job->mutable_result());
 }
 
 }  // namespace
@@ -75,13 +81,12 @@ absl::Status ScanJobRows(Connection* connection, std::optional<int64_t> sweep,
   Statement row = connection->Prepare(sweep.has_value() ? kSweepJobs : kAllJobs);
   row.Bind(id_min).Bind(filter.id_max()).Bind(filter.state_mask());
   if (sweep.has_value()) row.Bind(*sweep);
-  v1::Job job;  // reused, and its memory with it
+  v1::Job job;
   for (;;) {
     const absl::StatusOr<bool> more = row.Step();
     if (!more.ok()) return more.status();
     if (!*more) return absl::OkStatus();
     if (!filter.MatchesId(row.Int(0))) continue;
-    job.Clear();
     job.set_id(row.Int(0));
     absl::Status status = ParseBlob(*connection, row.Blob(1), job.mutable_config());
     if (!status.ok()) return status;

@@ -4,6 +4,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "lib/config/words.h"
 
 namespace modlab {
 
@@ -25,8 +26,8 @@ absl::StatusOr<int64_t> ParsePageToken(absl::string_view token) {
   if (!absl::ConsumePrefix(&digits, "after-") || !absl::SimpleAtoi(digits, &id) || id <= 0 ||
       MakePageToken(id) != token) {
     return absl::InvalidArgumentError(
-        absl::StrCat("page_token \"", token.substr(0, 64),
-                     "\": must be the next_page_token of the page before, or empty"));
+        absl::StrCat("page_token ", QuotedWord(token),
+                     ": must be the next_page_token of the page before, or empty"));
   }
   return id;
 }

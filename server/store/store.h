@@ -6,7 +6,8 @@
 // any crash, what an uncommitted one did never happened.
 // Reading: Store's own methods, from any thread, each on a connection of its
 // own from a small pool, each a consistent snapshot. Readers never block the
-// writer nor the writer readers.
+// writer nor the writer readers. A `visit` must not read from the store again:
+// with every connection in use it would wait for itself.
 //
 // Errors everywhere: NOT_FOUND as said; RESOURCE_EXHAUSTED when the disk is
 // full; INTERNAL for a damaged file. Times are microseconds since the Unix
@@ -88,7 +89,8 @@ class Store::Writer {
   virtual absl::Status Begin() = 0;
   virtual absl::Status Commit() = 0;
   virtual void Rollback() = 0;
-  // A nested all-or-nothing step within the transaction.
+  // A nested all-or-nothing step within the transaction; ended by either of the
+  // two that follow.
   virtual absl::Status Savepoint() = 0;
   virtual absl::Status ReleaseSavepoint() = 0;
   virtual absl::Status RollbackToSavepoint() = 0;

@@ -2,9 +2,14 @@
 
 #include "server/store/store.h"
 
+#include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "server/store/store_fixture.h"
@@ -457,6 +462,32 @@ TEST_F(StoreTest, ReadersSeeWhatIsCommittedAndOneMoment) {
             absl::OkStatus());
   EXPECT_THAT(states, ElementsAre(v1::QUEUED, v1::QUEUED));
   EXPECT_EQ(Get(2).state(), v1::RUNNING);
+}
+
+TEST_F(StoreTest, MoreReadersThanConnectionsWaitTheirTurn) {
+  Begin();
+  const std::string sweep = AddSweep("s");
+  const int64_t id = AddJob(sweep, Config({}));
+  Commit();
+  constexpr int kReaders = 32;
+  std::atomic<int> read = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < kReaders; ++i) {
+    readers.emplace_back([&] {
+      const absl::Status status = store_->ScanJobs(sweep, {}, 0, [&](const v1::Job&) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return ++read > 0;
+      });
+      EXPECT_EQ(status, absl::OkStatus());
+    });
+  }
+  for (int attempt = 1; attempt <= 5; ++attempt) {
+    Begin();
+    Start(id, attempt);
+    Commit();
+  }
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(read, kReaders);
 }
 
 }  // namespace

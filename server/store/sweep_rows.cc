@@ -27,15 +27,14 @@ absl::Status SweepNotFound(Connection* connection, absl::string_view id_or_name)
     known.push_back(std::string(statement.Text(0)));
     known.push_back(std::string(statement.Text(1)));
   }
-  const absl::string_view shown = id_or_name.substr(0, 128);
   if (known.empty()) {
-    return absl::NotFoundError(absl::StrCat("no sweep \"", shown,
-                                            "\": there are none yet; `modlab submit FILE` makes "
+    return absl::NotFoundError(absl::StrCat("no sweep ", QuotedWord(id_or_name),
+                                            ": there are none yet; `modlab submit FILE` makes "
                                             "one"));
   }
-  const std::string nearest = NearestWord(shown, known);
+  const std::string nearest = NearestWord(id_or_name, known);
   return absl::NotFoundError(absl::StrCat(
-      "no sweep \"", shown, "\"; ",
+      "no sweep ", QuotedWord(id_or_name), "; ",
       nearest.empty() ? absl::StrCat("the newest is \"", known.front(), "\"; `modlab ls` lists all")
                       : absl::StrCat("did you mean \"", nearest, "\"?")));
 }
