@@ -80,8 +80,7 @@ void Naive(benchmark::State& state, v1::ModelType model, Size size) {
   Sampler sampler({config}, at::kCPU);
   uint64_t step = 0;
   for (auto _ : state) {
-    const MlpBatch batch =
-        sampler.Sample({StreamPurpose::kTraining, step++, config.batch_size()});
+    const MlpBatch batch = sampler.Sample({StreamPurpose::kTraining, step++, config.batch_size()});
     const at::Tensor x = at::cat({batch.digits[0].t(), batch.rule[0]}, 1);
     const OracleOutput output = MlpOracle(config, parameters, x);
     SampleLosses(config.target(), output.prediction, batch.target[0]).mean().backward();

@@ -24,7 +24,7 @@ namespace {
 constexpr char kReady[] = "modlabd ready at ";
 
 // Columns of an exported row that two runs of one experiment need not share.
-constexpr const char* kCircumstances[] = {"id",       "replicate",    "attempt",
+constexpr const char* kCircumstances[] = {"job",      "replicate",    "attempt",
                                           "worker",   "created",      "started",
                                           "finished", "wall_seconds", "iterations_per_second"};
 
@@ -50,11 +50,15 @@ Cluster::~Cluster() {
   std::filesystem::remove_all(dir_, ignored);
 }
 
-Process* Cluster::StartCoordinator(const std::vector<std::string>& extra) {
+Process* Cluster::StartCoordinator(int lease_seconds) {
   const std::string log = absl::StrCat(dir_, "/modlabd-", ++coordinators_, ".log");
-  std::vector<std::string> argv = {ModlabdPath(), "--data-dir",      data_dir(), "--listen",
-                                   address_,      "--lease-seconds", "2"};
-  argv.insert(argv.end(), extra.begin(), extra.end());
+  std::vector<std::string> argv = {ModlabdPath(),
+                                   "--data-dir",
+                                   data_dir(),
+                                   "--listen",
+                                   address_,
+                                   "--lease-seconds",
+                                   absl::StrCat(lease_seconds)};
   Process* process = &processes_.emplace_back(std::move(argv), log, log);
   logs_.push_back(log);
   std::string text;
@@ -74,13 +78,12 @@ Process* Cluster::StartCoordinator(const std::vector<std::string>& extra) {
   return process;
 }
 
-Process* Cluster::StartWorker(int gang, const std::vector<std::string>& extra) {
+Process* Cluster::StartWorker(int gang) {
   const std::string name = absl::StrCat("worker-", ++workers_);
   const std::string log = absl::StrCat(dir_, "/", name, ".log");
   std::vector<std::string> argv = {WorkerPath(), "--server", address_, "--device",         "cpu",
                                    "--slots",    "1",        "--gang", absl::StrCat(gang), "--name",
                                    name};
-  argv.insert(argv.end(), extra.begin(), extra.end());
   logs_.push_back(log);
   return &processes_.emplace_back(std::move(argv), log, log);
 }

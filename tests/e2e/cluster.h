@@ -42,11 +42,11 @@ class Cluster {
   void set_address(const std::string& address) { address_ = address; }
 
   // Starts modlabd on data_dir() and waits until it is ready; a test failure if
-  // it is not. Leases last 2 s: long enough for a loaded machine, short enough
-  // to wait for. `extra` are more flags. Returns a process that this object owns.
-  Process* StartCoordinator(const std::vector<std::string>& extra = {});
-  // One slot on the CPU.
-  Process* StartWorker(int gang, const std::vector<std::string>& extra = {});
+  // it is not. A lease of 2 s is long enough for a loaded machine, and short
+  // enough to wait for. Returns a process that this object owns.
+  Process* StartCoordinator(int lease_seconds = 2);
+  // One slot on the CPU; gangs of at most `gang` jobs.
+  Process* StartWorker(int gang);
 
   // Runs modlab against this coordinator.
   Output Modlab(std::vector<std::string> args, absl::Duration patience = kPatience);

@@ -89,14 +89,14 @@ TEST_F(FaultsTest, WorkerIsKilled) {
 TEST_F(FaultsTest, CoordinatorIsKilledAndNoJobNotices) {
   Cluster cluster;
   // A lease that outlasts the restart of the coordinator on any machine.
-  const std::vector<std::string> patient = {"--lease-seconds", "30"};
-  Process* coordinator = cluster.StartCoordinator(patient);
+  constexpr int kPatient = 30;
+  Process* coordinator = cluster.StartCoordinator(kPatient);
   cluster.StartWorker(/*gang=*/3);
   cluster.StartWorker(/*gang=*/2);
   const std::string sweep = cluster.Submit(Yaml());
   ASSERT_TRUE(WaitForTraining(&cluster, sweep));
   coordinator->Kill();
-  cluster.StartCoordinator(patient);
+  cluster.StartCoordinator(kPatient);
   EXPECT_EQ(Finish(&cluster, sweep), *undisturbed_);
   EXPECT_EQ(Attempts(&cluster, sweep), kJobs) << "a job that a living worker held began anew";
 }
@@ -147,7 +147,7 @@ TEST_F(FaultsTest, TwoWorkersWithGangsOfSeven) {
 
 TEST_F(FaultsTest, StoppedWorkerHandsItsJobsOnAtOnce) {
   Cluster cluster;
-  cluster.StartCoordinator({"--lease-seconds", "300"});
+  cluster.StartCoordinator(/*lease_seconds=*/300);
   Process* stopped = cluster.StartWorker(/*gang=*/3);
   cluster.StartWorker(/*gang=*/3);
   const std::string sweep = cluster.Submit(Yaml());

@@ -191,7 +191,7 @@ TEST_F(ResultsTest, ExportHasARowAJob) {
     EXPECT_EQ(row["state"], "succeeded");
     EXPECT_EQ(row["attempt"], 1);
     EXPECT_EQ(row["iteration"], 60);
-    EXPECT_TRUE(row["id"].is_number_integer());
+    EXPECT_TRUE(row["job"].is_number_integer());
     EXPECT_TRUE(row["ood"].is_number());
     EXPECT_EQ(row["device"], "cpu");
     EXPECT_EQ(row.value("checkpoint_sha256", "").size(), 64u);
@@ -213,14 +213,14 @@ TEST_F(ResultsTest, DescribeAgreesWithTheStore) {
       cluster_->Rows({"export", sweep_, "--where", "model=modular", "--where", "rules=4", "--where",
                       "target=regression", "--where", "data_seed=2"});
   ASSERT_EQ(jobs.size(), 1u);
-  const Json shown = cluster_->Row({"show", absl::StrCat(jobs[0]["id"].get<int64_t>())});
+  const Json shown = cluster_->Row({"show", absl::StrCat(jobs[0]["job"].get<int64_t>())});
   EXPECT_EQ(shown, jobs[0]);
 
   // A job's row, less what is not its config, is a config.
   std::string yaml;
   for (const auto& [column, value] : shown.items()) {
     if (column == "replicate") break;
-    if (column == "id" || column == "state") continue;
+    if (column == "job" || column == "state") continue;
     absl::StrAppend(&yaml, column, ": ", value.dump(), "\n");
   }
   const Output output = RunToEnd(

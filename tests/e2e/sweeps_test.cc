@@ -135,7 +135,7 @@ TEST_F(SweepsTest, DivergedJobFailsAloneAndIsNotTriedAgain) {
   EXPECT_EQ(failed["failure_cause"], "diverged");
   EXPECT_THAT(failed.value("failure", ""), HasSubstr("became infinite"));
   EXPECT_EQ(failed["attempt"], 1);
-  EXPECT_TRUE(failed["id"].is_number());
+  EXPECT_TRUE(failed["job"].is_number());
   const Output watched = cluster_.Modlab({"watch", sweep});
   EXPECT_EQ(watched.exit_code, 3);
   EXPECT_THAT(watched.out, HasSubstr("1 failed"));
@@ -151,7 +151,7 @@ TEST_F(SweepsTest, DivergedJobFailsAloneAndIsNotTriedAgain) {
 }
 
 TEST_F(SweepsTest, JobThatKillsItsWorkersIsGivenUpAndRetriedOnDemand) {
-  cluster_.StartCoordinator({"--lease-seconds", "1"});
+  cluster_.StartCoordinator(/*lease_seconds=*/1);
   const std::string sweep =
       cluster_.Submit(SmallSweep("deadly", "{rules: 2, model: modular, iterations: 5000}"));
   int killed = 0;

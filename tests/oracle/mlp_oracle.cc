@@ -30,10 +30,10 @@ OracleOutput MlpOracle(const v1::JobConfig& config, const Tensors& parameters,
                        const at::Tensor& x) {
   const at::Tensor rule = x.narrow(1, 2, config.rules());
   const at::Tensor rule_code = TwoLayers(parameters, "encoder_operation", rule);
-  const at::Tensor h = at::cat({TwoLayers(parameters, "encoder_digit", x.narrow(1, 0, 1)),
-                                TwoLayers(parameters, "encoder_digit", x.narrow(1, 1, 1)),
-                                rule_code},
-                               1);
+  const at::Tensor h =
+      at::cat({TwoLayers(parameters, "encoder_digit", x.narrow(1, 0, 1)),
+               TwoLayers(parameters, "encoder_digit", x.narrow(1, 1, 1)), rule_code},
+              1);
   OracleOutput output;
   at::Tensor y;
   if (config.model() == v1::MONOLITHIC) {
@@ -47,8 +47,7 @@ OracleOutput MlpOracle(const v1::JobConfig& config, const Tensors& parameters,
       outs.push_back(all.narrow(1, 0, config.model_dim()));
       if (joint) scores.push_back(all.select(1, config.model_dim()));
       if (scored && !joint) {
-        scores.push_back(
-            TwoLayers(parameters, "scorer", at::cat({outs.back(), x}, 1)).squeeze(1));
+        scores.push_back(TwoLayers(parameters, "scorer", at::cat({outs.back(), x}, 1)).squeeze(1));
       }
     }
     if (scored) {
