@@ -25,7 +25,7 @@ Cell MetricCell(const v1::JobResult& result, v1::Metric metric) {
 
 Row MakeRow(const v1::Job& job) {
   const v1::Provenance& provenance = job.result().provenance();
-  Row row = {{"id", job.id()}, {"state", TextCell(StateName(job.state()))}};
+  Row row = {{"job", job.id()}, {"state", TextCell(StateName(job.state()))}};
   for (const std::string& field : JobFieldNames()) {
     row.emplace_back(field, WordCell(field, JobFieldWord(job.config(), field)));
   }

@@ -13,8 +13,9 @@
 
 namespace modlab {
 
-// id, state, every JobConfig field, how it ran, every metric there is, and where
-// it ran: the same columns for all jobs.
+// job (its number), state, every JobConfig field, how it ran, every metric there
+// is, and where it ran: the same columns for all jobs, no name twice ("id" is a
+// metric).
 std::vector<std::string> JobColumns();
 
 // One cell a column.

@@ -1,5 +1,9 @@
 // modlab: the command line. See `modlab --help`.
 
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
@@ -28,6 +32,9 @@ int Run(const modlab::Action& action) {
     return modlab::kExitError;
   }
   if (!std::cout.flush()) {
+    // A reader that has seen enough (`| head`) is no error to talk about.
+    pollfd output = {STDOUT_FILENO, POLLOUT, 0};
+    if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0) return 128 + SIGPIPE;
     std::cerr << "modlab: cannot write the output\n";
     return modlab::kExitError;
   }

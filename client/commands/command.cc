@@ -52,7 +52,7 @@ void AddWhereOption(CLI::App* command, std::vector<std::string>* where) {
   command
       ->add_option("--where", *where,
                    "Only jobs with one of these values, e.g. model=modular,gt_modular; "
-                   "may be repeated, all must hold; also state=failed, id=7")
+                   "may be repeated, all must hold; also state=failed")
       ->type_name("FIELD=VALUE[,VALUE...]")
       // One value each, so that what follows it is not swallowed.
       ->allow_extra_args(false);

@@ -53,7 +53,7 @@ absl::Status ListJobs(const Connection& connection, const Options& options) {
   const std::vector<std::string> fields = {"architecture", "target",    "model",
                                            "rules",        "modules",   "encoder_dim",
                                            "model_dim",    "data_seed", "model_seed"};
-  std::vector<std::string> columns = {"id", "state"};
+  std::vector<std::string> columns = {"job", "state"};
   columns.insert(columns.end(), fields.begin(), fields.end());
   for (const char* column : {"iteration", "iterations", "attempt", "worker", "failure"}) {
     columns.emplace_back(column);

@@ -80,14 +80,17 @@ absl::StatusOr<int> Submit(const Options& options) {
   const std::string& id = response->sweep().id();
   const std::string& flags = (*connection)->flags();
   std::cout << SubmittedText(*response, (*connection)->place()) << "\n";
-  if ((*connection)->embedded() != nullptr) {
+  const v1::JobCounts& counts = response->sweep().counts();
+  if (counts.queued() + counts.running() == 0) {
+    std::cout << "All of them have finished: modlab results " << id << flags << "\n";
+  } else if ((*connection)->embedded() != nullptr) {
     std::cout << "No coordinator runs on it. Train it with `modlab run " << options.file << flags
               << "`, or start modlabd and modlab-worker.\n";
-    return kExitOk;
+  } else {
+    std::cout << "  progress  modlab watch " << id << flags << "\n"
+              << "  results   modlab results " << id << flags << "\n"
+              << "  stop it   modlab cancel " << id << flags << "\n";
   }
-  std::cout << "  progress  modlab watch " << id << flags << "\n"
-            << "  results   modlab results " << id << flags << "\n"
-            << "  stop it   modlab cancel " << id << flags << "\n";
   return kExitOk;
 }
 

@@ -38,8 +38,12 @@ absl::StatusOr<int> Workers(const Options& options) {
   }
   writer.Finish();
   if (options.format == Format::kTable && response->workers().empty()) {
-    std::cout << "No worker is connected. Start one with `modlab-worker --server "
-              << (*connection)->address() << "`.\n";
+    if ((*connection)->embedded() == nullptr) {
+      std::cout << "No worker is connected. Start one with `modlab-worker --server "
+                << (*connection)->address() << "`.\n";
+    } else {
+      std::cout << "No coordinator runs " << (*connection)->place() << ", so no worker does.\n";
+    }
   }
   return kExitOk;
 }
