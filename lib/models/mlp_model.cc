@@ -98,9 +98,8 @@ MlpModel::Output MlpModel::Forward(const Parameters& parameters, const Folded& f
   at::Tensor mixed = Hidden(parameters, folded, batch);
   at::Tensor p;
   if (router_) {
-    output.p = router_->Route(parameters,
-                              {batch.digits, batch.rule, folded.rule_code, mixed,
-                               folded.output_weight, folded.output_bias});
+    output.p = router_->Route(parameters, {batch.digits, batch.rule, folded.rule_code, mixed,
+                                           folded.output_weight, folded.output_bias});
     p = output.p;
     mixed = (mixed.view({jobs, samples, modules_, units_}) * p.unsqueeze(-1))
                 .view({jobs, samples, model_dim_});
@@ -108,8 +107,8 @@ MlpModel::Output MlpModel::Forward(const Parameters& parameters, const Folded& f
     p = at::ones({jobs, samples, 1}, batch.rule.options());
   }
   const at::Tensor decoded =
-      at::relu(at::baddbmm(parameters.at("decoder.0.bias").unsqueeze(1),
-                           at::cat({mixed, p}, -1), folded.last));  // [J, B, e]
+      at::relu(at::baddbmm(parameters.at("decoder.0.bias").unsqueeze(1), at::cat({mixed, p}, -1),
+                           folded.last));  // [J, B, e]
   output.prediction = at::baddbmm(parameters.at("decoder.2.bias").unsqueeze(1), decoded,
                                   parameters.at("decoder.2.weight").transpose(1, 2))
                           .squeeze(-1);

@@ -1,5 +1,7 @@
 #include "lib/models/parameters.h"
 
+#include <c10/core/GradMode.h>
+
 #include <cmath>
 #include <utility>
 

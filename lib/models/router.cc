@@ -14,9 +14,9 @@ class JointScorer : public Router {
     const at::Tensor weight = input.output_weight.select(-1, -1);  // [J, M, K]
     const int64_t jobs = weight.size(0), modules = weight.size(1), units = weight.size(2);
     // One product with a block-diagonal matrix: score m sees module m's units only.
-    const at::Tensor blocks = (weight.unsqueeze(-1) *
-                               at::eye(modules, weight.options()).view({1, modules, 1, modules}))
-                                  .view({jobs, modules * units, modules});
+    const at::Tensor blocks =
+        (weight.unsqueeze(-1) * at::eye(modules, weight.options()).view({1, modules, 1, modules}))
+            .view({jobs, modules * units, modules});
     const at::Tensor bias = input.output_bias.select(-1, -1).unsqueeze(1);  // [J, 1, M]
     return at::softmax(at::baddbmm(bias, input.hidden, blocks), -1);
   }
@@ -43,12 +43,11 @@ class SeparateScorer : public Router {
     const at::Tensor for_output = first.narrow(1, 0, model_dim_).unsqueeze(1);  // [J, 1, D, e]
     // The module's last layer and the scorer's first are both linear: multiply
     // the matrices, and the D outputs of every module are never computed.
-    const at::Tensor weight = at::matmul(input.output_weight, for_output);             // [J, M, K, e]
-    const at::Tensor bias = at::matmul(input.output_bias.unsqueeze(2), for_output);    // [J, M, 1, e]
-    const at::Tensor raw = at::cat({input.digits.transpose(1, 2), input.rule}, -1);    // [J, B, 2+R]
-    const at::Tensor of_raw =
-        at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(1), raw,
-                    first.narrow(1, model_dim_, 2 + rules_));  // [J, B, e]
+    const at::Tensor weight = at::matmul(input.output_weight, for_output);           // [J, M, K, e]
+    const at::Tensor bias = at::matmul(input.output_bias.unsqueeze(2), for_output);  // [J, M, 1, e]
+    const at::Tensor raw = at::cat({input.digits.transpose(1, 2), input.rule}, -1);  // [J, B, 2+R]
+    const at::Tensor of_raw = at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(1), raw,
+                                          first.narrow(1, model_dim_, 2 + rules_));  // [J, B, e]
     const at::Tensor hidden =
         input.hidden.view({jobs, samples, modules, units}).transpose(1, 2);  // [J, M, B, K]
     const at::Tensor code =

@@ -1,5 +1,7 @@
 #include "lib/train/adam.h"
 
+#include <c10/core/GradMode.h>
+
 #include <cmath>
 
 namespace modlab {

@@ -46,7 +46,8 @@ std::string BlasName() {
 }  // namespace
 
 absl::StatusOr<std::string> ResolveDevice(absl::string_view device) {
-  const int cuda_devices = at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().getNumGPUs()) : 0;
+  const int cuda_devices =
+      at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().getNumGPUs()) : 0;
   if (device == "auto") return cuda_devices > 0 ? "cuda:0" : "cpu";
   if (device == "cpu") return "cpu";
   absl::string_view number = device;
@@ -55,10 +56,10 @@ absl::StatusOr<std::string> ResolveDevice(absl::string_view device) {
       index < cuda_devices) {
     return absl::StrCat("cuda:", index);
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "device: '", std::string(device), "' is not there; allowed: auto, cpu",
-      cuda_devices > 0 ? absl::StrCat(", cuda:0..cuda:", cuda_devices - 1)
-                       : " (this LibTorch sees no CUDA device)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("device: '", std::string(device), "' is not there; allowed: auto, cpu",
+                   cuda_devices > 0 ? absl::StrCat(", cuda:0..cuda:", cuda_devices - 1)
+                                    : " (this LibTorch sees no CUDA device)"));
 }
 
 v1::Provenance DescribeDevice(absl::string_view device) {

@@ -1,5 +1,7 @@
 #include "lib/train/evaluation.h"
 
+#include <c10/core/GradMode.h>
+
 #include <utility>
 
 #include "lib/metrics/specialisation.h"
@@ -68,9 +70,7 @@ struct Evaluation::Totals {
   at::Tensor activation;   // [J, R, M]; not for MONOLITHIC
   at::Tensor rule_counts;  // [J, R]
 
-  double MeanLoss(int64_t j) const {
-    return loss[j].item<double>() / static_cast<double>(samples);
-  }
+  double MeanLoss(int64_t j) const { return loss[j].item<double>() / static_cast<double>(samples); }
   double AccuracyPercent(int64_t j) const {
     return 100.0 * correct[j].item<double>() / static_cast<double>(samples);
   }
@@ -127,11 +127,10 @@ std::vector<v1::CurvePoint> Evaluation::Point(const Parameters& parameters, Samp
     }
     if (model_.has_router()) {
       const Activation activation = ToActivation(totals.activation, totals.rule_counts, j);
-      AddSpecialisation(activation,
-                        adaptation_draws_.empty()
-                            ? 0.0
-                            : ExpectedAdaptation(activation, adaptation_draws_),
-                        values);
+      AddSpecialisation(
+          activation,
+          adaptation_draws_.empty() ? 0.0 : ExpectedAdaptation(activation, adaptation_draws_),
+          values);
       StoreActivation(activation, points[j].mutable_activation());
     }
   }

@@ -20,8 +20,7 @@ MlpBatch Sampler::Sample(const Draw& draw) {
   const auto jobs = static_cast<int64_t>(members_.size());
   const int64_t samples = draw.samples;
   if (!target_.defined() || target_.size(0) != jobs || target_.size(1) != samples) {
-    const auto options =
-        at::TensorOptions().dtype(at::kFloat).pinned_memory(device_.is_cuda());
+    const auto options = at::TensorOptions().dtype(at::kFloat).pinned_memory(device_.is_cuda());
     digits_ = at::empty({jobs, 2, samples}, options);
     rule_ = at::empty({jobs, samples, rules_}, options);
     target_ = at::empty({jobs, samples}, options);

@@ -1,6 +1,7 @@
 #include "lib/train/trainer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -113,8 +114,7 @@ class GangTrainer : public Trainer {
     const MlpBatch batch = sampler_.Sample(
         {StreamPurpose::kTraining, static_cast<uint64_t>(step), shape_.batch_size()});
     parameters_.flat_gradient().zero_();
-    const MlpModel::Output output =
-        model_.Forward(parameters_, model_.Fold(parameters_), batch);
+    const MlpModel::Output output = model_.Forward(parameters_, model_.Fold(parameters_), batch);
     const at::Tensor losses =
         SampleLosses(shape_.target(), output.prediction, batch.target).mean(1);  // [J]
     // The jobs share no number, so the sum's gradient is each job's own.
@@ -181,7 +181,8 @@ class GangTrainer : public Trainer {
       const at::Tensor values =
           parameters_.tensors()[i].detach()[static_cast<int64_t>(j)].to(at::kCPU).contiguous();
       const auto* numbers = values.data_ptr<float>();
-      file.tensors.push_back({parameters_.specs()[i].name, parameters_.specs()[i].shape,
+      file.tensors.push_back({parameters_.specs()[i].name,
+                              parameters_.specs()[i].shape,
                               {numbers, numbers + values.numel()}});
     }
     return EncodeSafetensors(file);
@@ -229,9 +230,9 @@ class GangTrainer : public Trainer {
   Sampler sampler_;
   Evaluation evaluation_;
   std::optional<Adam> adam_;
-  at::Tensor loss_sum_;       // [J] since the last point
-  std::vector<int> members_;  // [J] their indices in configs_
-  bool any_ended_ = false;    // some member failed on its own
+  at::Tensor loss_sum_;                     // [J] since the last point
+  std::vector<int> members_;                // [J] their indices in configs_
+  bool any_ended_ = false;                  // some member failed on its own
   std::vector<std::atomic<bool>> dropped_;  // by member
   GangProgress progress_;
 };
@@ -241,14 +242,14 @@ class GangTrainer : public Trainer {
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const std::vector<v1::JobConfig>& configs,
                                                          absl::string_view device) {
   if (configs.empty() || configs.size() > kGangSizeMax) {
-    return absl::InvalidArgumentError(absl::StrCat("a gang has ", configs.size(),
-                                                   " jobs; allowed: 1..", kGangSizeMax));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a gang has ", configs.size(), " jobs; allowed: 1..", kGangSizeMax));
   }
   const std::string shape_key = ShapeKey(configs.front());
   for (const v1::JobConfig& config : configs) {
     if (ShapeKey(config) != shape_key) {
-      return absl::InvalidArgumentError(absl::StrCat("jobs of one gang have different shapes: ",
-                                                     shape_key, " and ", ShapeKey(config)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "jobs of one gang have different shapes: ", shape_key, " and ", ShapeKey(config)));
     }
   }
   const absl::StatusOr<std::string> resolved = ResolveDevice(device);

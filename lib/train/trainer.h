@@ -56,8 +56,8 @@ class Trainer {
   //
   // INVALID_ARGUMENT: shape keys differ, or no such device. RESOURCE_EXHAUSTED:
   // the device cannot hold the gang; a smaller one may fit.
-  static absl::StatusOr<std::unique_ptr<Trainer>> Create(
-      const std::vector<v1::JobConfig>& configs, absl::string_view device);
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(const std::vector<v1::JobConfig>& configs,
+                                                         absl::string_view device);
 
   virtual ~Trainer() = default;
 

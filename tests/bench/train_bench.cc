@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
+#include <c10/core/GradMode.h>
 
 #include <map>
 #include <string>
