@@ -32,7 +32,7 @@ absl::Status Ledger::Run(const Step& step, int64_t now_us) {
   absl::Status status = step(this, now_us);
   if (status.ok() && step_wrote_) status = writer_->ReleaseSavepoint();
   if (status.ok()) return status;
-  if (step_wrote_) UndoStep();
+  if (step_wrote_) UndoStep(status);
   if (queue_->revision() != revision && lost_.ok()) {
     absl::Status loaded = Load(now_us);
     if (!loaded.ok()) spdlog::error("cannot read the queue back: {}", loaded.ToString());
@@ -40,11 +40,11 @@ absl::Status Ledger::Run(const Step& step, int64_t now_us) {
   return status;
 }
 
-void Ledger::UndoStep() {
-  absl::Status status = writer_->RollbackToSavepoint();
+void Ledger::UndoStep(const absl::Status& why) {
+  absl::Status undone = writer_->RollbackToSavepoint();
   // A full disk may have ended the whole transaction, and with it what earlier
   // steps wrote.
-  if (!status.ok()) lost_ = status;
+  if (!undone.ok()) lost_ = absl::IsResourceExhausted(why) ? why : undone;
 }
 
 absl::Status Ledger::Commit(int64_t now_us) {

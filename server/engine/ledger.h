@@ -46,7 +46,7 @@ class Ledger {
   Queue& queue() { return *queue_; }
 
  private:
-  void UndoStep();
+  void UndoStep(const absl::Status& why);
 
   Store::Writer* const writer_;
   Queue::Options options_;

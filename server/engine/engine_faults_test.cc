@@ -1,0 +1,97 @@
+// The engine on a disk that fails.
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/engine/engine.h"
+#include "server/engine/engine_fixture.h"
+
+namespace modlab {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+using EngineFaultsTest = EngineFixture;
+
+TEST_F(EngineFaultsTest, WhatCouldNotBeCommittedWasNotAcknowledged) {
+  Create(Request("r1", {"0", "1", "2"}));
+  FakeWorker worker = Worker('a', 1, 2);
+  Synchronise(&worker);
+  Obey(&worker);
+  AddPoint(&worker, 1, 1, 50);
+  AddFinish(&worker, 2, 1);
+  faulty_.FailCommits(true);
+  const int sent = worker.channel->sent();
+  Synchronise(&worker);
+  EXPECT_THAT(worker.channel->why(), IsStatus(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(worker.channel->view().reports_acknowledged(), 0u);
+  EXPECT_GT(worker.channel->sent(), sent);
+  EXPECT_THAT(TryCreate(Request("r2", {"7"})).status(),
+              IsStatus(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(engine_->CancelSweep("s-1").status(), IsStatus(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 1);
+  EXPECT_EQ(Get(2).state(), v1::RUNNING);
+  EXPECT_EQ(Points(1), 0u);
+  EXPECT_EQ(engine_->ListWorkers()->size(), 1u) << "what writes nothing goes on";
+
+  // There is room again: the worker sends everything anew.
+  faulty_.FailCommits(false);
+  now_us_ += 1'000'000;
+  worker.channel = std::make_shared<FakeChannel>();
+  worker.views = 0;
+  v1::CoordinatorView answer = Synchronise(&worker);
+  EXPECT_EQ(answer.reports_acknowledged(), 2u);
+  EXPECT_THAT(Leases(answer), ElementsAre("1/1"));
+  EXPECT_EQ(Get(2).state(), v1::SUCCEEDED);
+  EXPECT_EQ(Points(1), 1u);
+  EXPECT_EQ(Create(Request("r2", {"7"})).jobs_created, 1);
+  EXPECT_EQ(*engine_->CancelSweep("s-1"), 2);
+}
+
+TEST_F(EngineFaultsTest, AStepThatFailsHalfWayLeavesNothing) {
+  Create(Request("r1", {"0"}));
+  faulty_.FailInsertJobAfter(2);
+  EXPECT_THAT(TryCreate(Request("r2", {"1", "2", "3", "4"})).status(),
+              IsStatus(absl::StatusCode::kInternal));
+  EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 1);
+  FakeWorker worker = Worker('a', 4, 1);
+  EXPECT_THAT(Leases(Synchronise(&worker)), ElementsAre("1/1")) << "the queue forgot them too";
+  EXPECT_EQ(Create(Request("r2", {"1", "2", "3", "4"})).jobs_created, 4);
+}
+
+TEST_F(EngineFaultsTest, ALostTransactionTakesAllOfItsBatch) {
+  Create(Request("r1", {"0"}));
+  faulty_.LoseTransactionOnNextInsert();
+  EXPECT_FALSE(TryCreate(Request("r2", {"1"})).ok());
+  EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 1);
+  EXPECT_EQ(Create(Request("r2", {"1"})).jobs_created, 1);
+}
+
+TEST_F(EngineFaultsTest, AGangThatCouldNotBeWrittenIsGivenLater) {
+  FakeWorker worker = Worker('a');
+  Synchronise(&worker);
+  faulty_.FailStartAttempt(true);
+  Create(Request("r1", {"0"}));
+  EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
+  EXPECT_EQ(Get(1).state(), v1::QUEUED);
+  faulty_.FailStartAttempt(false);
+  now_us_ += 1'000'000;
+  Tick();
+  EXPECT_THAT(Leases(worker.channel->view()), ElementsAre("1/1"));
+}
+
+TEST_F(EngineFaultsTest, StopAnswersAllAndRefusesTheRest) {
+  FakeWorker worker = Worker('a');
+  Synchronise(&worker);
+  engine_->Stop();
+  EXPECT_THAT(worker.channel->why(), IsStatus(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(engine_->ListWorkers().status(), IsStatus(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(engine_->Synchronise(worker.view, worker.channel),
+              IsStatus(absl::StatusCode::kUnavailable));
+}
+
+}  // namespace
+}  // namespace modlab

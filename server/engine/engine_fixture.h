@@ -1,0 +1,213 @@
+// For tests: an engine over a real store with a disk that fails on demand, a
+// clock that the test moves, and workers that the test plays.
+
+#ifndef MODLAB_SERVER_ENGINE_ENGINE_FIXTURE_H_
+#define MODLAB_SERVER_ENGINE_ENGINE_FIXTURE_H_
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/engine/engine.h"
+#include "server/engine/faulty_writer.h"
+#include "server/store/store_fixture.h"
+
+namespace modlab {
+
+// Keeps what the engine sends to a worker.
+class FakeChannel : public WorkerChannel {
+ public:
+  void Send(const v1::CoordinatorView& view) override {
+    absl::MutexLock lock(&mutex_);
+    view_ = view;
+    ++sent_;
+  }
+  void Taken() override {
+    absl::MutexLock lock(&mutex_);
+    ++taken_;
+  }
+  void Close(const absl::Status& why) override {
+    absl::MutexLock lock(&mutex_);
+    if (!closed_) why_ = why;
+    closed_ = true;
+  }
+  bool closed() const override {
+    absl::MutexLock lock(&mutex_);
+    return closed_;
+  }
+
+  v1::CoordinatorView view() const {
+    absl::MutexLock lock(&mutex_);
+    return view_;
+  }
+  int sent() const {
+    absl::MutexLock lock(&mutex_);
+    return sent_;
+  }
+  absl::Status why() const {
+    absl::MutexLock lock(&mutex_);
+    return why_;
+  }
+  // Waits until `count` views were dealt with, or the stream is closed.
+  void AwaitTaken(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto done = [this, count] { return taken_ >= count || closed_; };
+    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&done), absl::Seconds(30)));
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  v1::CoordinatorView view_;
+  int sent_ = 0;
+  int taken_ = 0;
+  bool closed_ = false;
+  absl::Status why_;
+};
+
+class EngineFixture : public StoreFixture {
+ protected:
+  static constexpr int64_t kLeaseUs = 10'000'000;
+
+  EngineFixture() : faulty_(writer()) { StartEngine(); }
+
+  void StartEngine() {
+    Engine::Options options;
+    options.lease_duration_us = kLeaseUs;
+    absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Start(
+        store_.get(), &faulty_, [this] { return now_us_.load(); }, options);
+    ASSERT_EQ(engine.status(), absl::OkStatus());
+    engine_ = *std::move(engine);
+  }
+
+  // As after kill -9 and a new start: only the disk remembers.
+  void Restart() {
+    engine_.reset();
+    Reopen();
+    faulty_.set_inner(writer());
+    StartEngine();
+  }
+
+  // `values` are model seeds.
+  static v1::CreateSweepRequest Request(const std::string& id, std::vector<std::string> seeds) {
+    v1::CreateSweepRequest request;
+    request.set_request_id(id);
+    request.mutable_spec()->set_name("s");
+    *request.mutable_spec()->mutable_defaults() = Config({});
+    request.mutable_spec()->mutable_defaults()->clear_model_seed();
+    v1::Axis* axis = request.mutable_spec()->add_grids()->add_axes();
+    axis->set_field("model_seed");
+    axis->mutable_values()->Assign(seeds.begin(), seeds.end());
+    return request;
+  }
+
+  absl::StatusOr<CreatedSweep> TryCreate(const v1::CreateSweepRequest& request) {
+    absl::StatusOr<SweepPlan> plan = PlanSweep(request);
+    if (!plan.ok()) return plan.status();
+    return engine_->CreateSweep(*plan);
+  }
+
+  CreatedSweep Create(const v1::CreateSweepRequest& request) {
+    absl::StatusOr<CreatedSweep> created = TryCreate(request);
+    EXPECT_EQ(created.status(), absl::OkStatus());
+    return created.ok() ? *created : CreatedSweep();
+  }
+
+  // One worker's process.
+  struct FakeWorker {
+    v1::WorkerView view;
+    std::shared_ptr<FakeChannel> channel = std::make_shared<FakeChannel>();
+    int views = 0;
+    uint64_t reports = 0;
+  };
+
+  static FakeWorker Worker(char digit, int slots = 1, int gang_size_max = 4) {
+    FakeWorker worker;
+    worker.view.set_worker_id(std::string(32, digit));
+    worker.view.set_name(absl::StrCat("worker-", std::string(1, digit)));
+    worker.view.set_device("cpu");
+    worker.view.set_slots(slots);
+    worker.view.set_slots_idle(slots);
+    worker.view.set_gang_size_max(gang_size_max);
+    return worker;
+  }
+
+  // Sends the worker's view as it is and waits for the answer.
+  v1::CoordinatorView Synchronise(FakeWorker* worker) {
+    EXPECT_EQ(engine_->Synchronise(worker->view, worker->channel), absl::OkStatus());
+    worker->channel->AwaitTaken(++worker->views);
+    return worker->channel->view();
+  }
+
+  // Makes the worker hold what it was last told to.
+  static void Obey(FakeWorker* worker) {
+    const v1::CoordinatorView desired = worker->channel->view();
+    worker->view.clear_held();
+    for (const v1::Gang& gang : desired.gangs()) {
+      for (const v1::Lease& lease : gang.leases()) {
+        v1::HeldLease* held = worker->view.add_held();
+        held->set_job_id(lease.job_id());
+        held->set_attempt(lease.attempt());
+        held->set_gang_id(gang.id());
+        held->set_iterations_per_second(5.0);
+      }
+    }
+    worker->view.set_slots_idle(worker->view.slots() - desired.gangs_size());
+  }
+
+  static v1::Report* AddReport(FakeWorker* worker, int64_t job, int32_t attempt) {
+    v1::Report* report = worker->view.add_reports();
+    report->set_number(++worker->reports);
+    report->set_job_id(job);
+    report->set_attempt(attempt);
+    return report;
+  }
+
+  static void AddPoint(FakeWorker* worker, int64_t job, int32_t attempt, int64_t iteration) {
+    v1::CurvePoint* point = AddReport(worker, job, attempt)->mutable_point();
+    point->set_iteration(iteration);
+    v1::MetricValue* value = point->add_values();
+    value->set_metric(v1::EVAL_LOSS);
+    value->set_value(0.5);
+  }
+
+  static void AddFinish(FakeWorker* worker, int64_t job, int32_t attempt, double id = 0.25) {
+    v1::MetricValue* value = AddReport(worker, job, attempt)->mutable_finished()->add_metrics();
+    value->set_metric(v1::ID);
+    value->set_value(id);
+  }
+
+  static std::vector<std::string> Leases(const v1::CoordinatorView& view) {
+    std::vector<std::string> lines;
+    for (const v1::Gang& gang : view.gangs()) {
+      for (const v1::Lease& lease : gang.leases()) {
+        lines.push_back(absl::StrCat(lease.job_id(), "/", lease.attempt()));
+      }
+    }
+    return lines;
+  }
+
+  // Lets the engine notice that time has passed.
+  void Tick() { EXPECT_EQ(engine_->ListWorkers().status(), absl::OkStatus()); }
+
+  size_t Points(int64_t job) { return store_->ReadCurve(job)->size(); }
+
+  std::atomic<int64_t> now_us_{1'700'000'000'000'000};
+  FaultyWriter faulty_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_ENGINE_ENGINE_FIXTURE_H_
