@@ -1,10 +1,10 @@
 #include "server/engine/engine.h"
 
 #include <algorithm>
+#include <chrono>
+#include <future>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
 #include "server/engine/worker_steps.h"
 #include "spdlog/spdlog.h"
 
@@ -13,7 +13,7 @@ namespace modlab {
 namespace {
 
 constexpr size_t kBatchMax = 1024;
-constexpr absl::Duration kTick = absl::Milliseconds(250);
+constexpr std::chrono::milliseconds kTick(250);
 // After a failed write the engine's own steps wait so long, since each failure
 // costs reading the queue back.
 constexpr int64_t kOwnStepsPauseUs = 1'000'000;
@@ -76,21 +76,18 @@ template <typename T>
 absl::StatusOr<T> Engine::Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step,
                                bool reads_store) {
   absl::StatusOr<T> result;
-  absl::Status status;
-  absl::Notification done;
+  // Shared, since the engine's thread may still be in set_value() when the
+  // caller goes on.
+  const auto done = std::make_shared<std::promise<absl::Status>>();
   Command command;
   command.reads_store = reads_store;
   command.run = [&](Ledger* ledger, int64_t now_us) {
     result = step(ledger, now_us);
     return result.status();
   };
-  command.done = [&](const absl::Status& answer) {
-    status = answer;
-    done.Notify();
-  };
-  absl::Status posted = Post(std::move(command));
-  if (!posted.ok()) return posted;
-  done.WaitForNotification();
+  command.done = [done](const absl::Status& answer) { done->set_value(answer); };
+  absl::Status status = Post(std::move(command));
+  if (status.ok()) status = done->get_future().get();
   if (!status.ok()) return status;
   return result;
 }

@@ -8,9 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,8 +21,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "server/engine/engine.h"
 #include "server/engine/faulty_writer.h"
 #include "server/store/store_fixture.h"
@@ -30,45 +31,48 @@ namespace modlab {
 class FakeChannel : public WorkerChannel {
  public:
   void Send(const v1::CoordinatorView& view) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     view_ = view;
     ++sent_;
   }
   void Taken() override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++taken_;
+    changed_.notify_all();
   }
   void Close(const absl::Status& why) override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     if (!closed_) why_ = why;
     closed_ = true;
+    changed_.notify_all();
   }
   bool closed() const override {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return closed_;
   }
 
   v1::CoordinatorView view() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return view_;
   }
   int sent() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return sent_;
   }
   absl::Status why() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return why_;
   }
   // Waits until `count` views were dealt with, or the stream is closed.
   void AwaitTaken(int count) {
-    absl::MutexLock lock(&mutex_);
-    const auto done = [this, count] { return taken_ >= count || closed_; };
-    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&done), absl::Seconds(30)));
+    std::unique_lock<std::mutex> lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(30),
+                                  [this, count] { return taken_ >= count || closed_; }));
   }
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
   v1::CoordinatorView view_;
   int sent_ = 0;
   int taken_ = 0;

@@ -7,27 +7,26 @@
 namespace modlab {
 
 absl::Status Inbox::Post(Command command) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (closed_) return absl::UnavailableError("the coordinator is stopping; try again");
   if (commands_.size() >= limit_ && !command.urgent) {
     return absl::ResourceExhaustedError(
         absl::StrCat(limit_, " requests wait already; try again later"));
   }
   commands_.push_back(std::move(command));
+  ready_.notify_one();
   return absl::OkStatus();
 }
 
 void Inbox::Close() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   closed_ = true;
+  ready_.notify_one();
 }
 
-Inbox::Batch Inbox::Take(size_t size_max, absl::Duration timeout) {
-  absl::MutexLock lock(&mutex_);
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return closed_ || !commands_.empty();
-  };
-  mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
+Inbox::Batch Inbox::Take(size_t size_max, std::chrono::milliseconds timeout) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  ready_.wait_for(lock, timeout, [this] { return closed_ || !commands_.empty(); });
   Batch batch;
   while (!commands_.empty() && batch.commands.size() < size_max) {
     batch.commands.push_back(std::move(commands_.front()));

@@ -4,17 +4,17 @@
 #ifndef MODLAB_SERVER_ENGINE_INBOX_H_
 #define MODLAB_SERVER_ENGINE_INBOX_H_
 
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "server/engine/ledger.h"
 
 namespace modlab {
@@ -49,13 +49,14 @@ class Inbox {
   };
   // Waits for a command, but not longer than `timeout`, and takes up to
   // `size_max` in their order.
-  Batch Take(size_t size_max, absl::Duration timeout);
+  Batch Take(size_t size_max, std::chrono::milliseconds timeout);
 
  private:
   const size_t limit_;
-  absl::Mutex mutex_;
-  std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable ready_;
+  std::deque<Command> commands_;
+  bool closed_ = false;
 };
 
 }  // namespace modlab

@@ -1,154 +1,20 @@
-// The services over a Unix socket, with workers that the test plays.
+// The services, called as clients and workers call them.
 
-#include <sys/stat.h>
-
-#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/generic/generic_stub.h"
-#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "modlab/v1/results.grpc.pb.h"
-#include "modlab/v1/sweep.grpc.pb.h"
-#include "modlab/v1/worker.grpc.pb.h"
-#include "server/services/server.h"
-#include "server/store/store_fixture.h"
+#include "server/services/services_fixture.h"
 
 namespace modlab {
 namespace {
 
 using ::testing::HasSubstr;
-
-class ServicesTest : public StoreFixture {
- protected:
-  ServicesTest() {
-    artifacts_ = *Artifacts::Open(dir_.path());
-    engine_ = *Engine::Start(
-        store_.get(), writer(),
-        [] {
-          const auto now = std::chrono::system_clock::now().time_since_epoch();
-          return int64_t{std::chrono::duration_cast<std::chrono::microseconds>(now).count()};
-        },
-        {});
-    absl::StatusOr<ListenAddress> address =
-        ParseListenAddress(absl::StrCat("unix:", dir_.path(), "/sock"));
-    EXPECT_EQ(address.status(), absl::OkStatus());
-    address_ = *address;
-    server_ = *Server::Start(store_.get(), artifacts_.get(), engine_.get(), address_);
-    channel_ = grpc::CreateChannel(address_.ToString(), grpc::InsecureChannelCredentials());
-    sweeps_ = v1::SweepService::NewStub(channel_);
-    results_ = v1::ResultsService::NewStub(channel_);
-    files_ = v1::ArtifactService::NewStub(channel_);
-    workers_ = v1::WorkerService::NewStub(channel_);
-  }
-
-  ~ServicesTest() override {
-    server_.reset();
-    engine_.reset();
-  }
-
-  // A call by a pointer to the stub's method.
-  template <typename Stub, typename Request, typename Response>
-  static grpc::Status Call(Stub* stub,
-                           grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                                        Response*),
-                           const Request& request, Response* response) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-    return (stub->*method)(&context, request, response);
-  }
-
-  // A sweep of two jobs.
-  v1::CreateSweepRequest Submission(const std::string& request_id) {
-    v1::CreateSweepRequest request;
-    request.set_request_id(request_id);
-    request.mutable_spec()->set_name("s");
-    *request.mutable_spec()->mutable_defaults() = Config({});
-    v1::Axis* axis = request.mutable_spec()->add_grids()->add_axes();
-    axis->set_field("model_seed");
-    axis->add_values("0");
-    axis->add_values("1");
-    return request;
-  }
-
-  grpc::Status Create(const v1::CreateSweepRequest& request, v1::CreateSweepResponse* response) {
-    return Call(sweeps_.get(), &v1::SweepService::Stub::CreateSweep, request, response);
-  }
-
-  grpc::Status GetSweep(const std::string& sweep, v1::Sweep* response) {
-    v1::GetSweepRequest request;
-    request.set_sweep(sweep);
-    return Call(sweeps_.get(), &v1::SweepService::Stub::GetSweep, request, response);
-  }
-
-  // A worker's end of a stream.
-  struct WorkerEnd {
-    grpc::ClientContext context;
-    std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerView, v1::CoordinatorView>> stream;
-    v1::WorkerView view;
-  };
-
-  std::unique_ptr<WorkerEnd> Connect(char digit) {
-    auto worker = std::make_unique<WorkerEnd>();
-    worker->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-    worker->stream = workers_->Synchronise(&worker->context);
-    worker->view.set_worker_id(std::string(32, digit));
-    worker->view.set_name(absl::StrCat("worker-", std::string(1, digit)));
-    worker->view.set_device("cpu");
-    worker->view.set_slots(1);
-    worker->view.set_slots_idle(1);
-    worker->view.set_gang_size_max(8);
-    return worker;
-  }
-
-  static v1::CoordinatorView Synchronise(WorkerEnd* worker) {
-    v1::CoordinatorView answer;
-    EXPECT_TRUE(worker->stream->Write(worker->view));
-    EXPECT_TRUE(worker->stream->Read(&answer));
-    return answer;
-  }
-
-  // How the stream ended.
-  static grpc::Status End(WorkerEnd* worker) {
-    v1::CoordinatorView ignored;
-    while (worker->stream->Read(&ignored)) {
-    }
-    return worker->stream->Finish();
-  }
-
-  static void Hold(const v1::CoordinatorView& desired, double speed, v1::WorkerView* view) {
-    view->clear_held();
-    view->set_slots_idle(view->slots() - desired.gangs_size());
-    for (const v1::Gang& gang : desired.gangs()) {
-      for (const v1::Lease& lease : gang.leases()) {
-        v1::HeldLease* held = view->add_held();
-        held->set_job_id(lease.job_id());
-        held->set_attempt(lease.attempt());
-        held->set_gang_id(gang.id());
-        held->set_iterations_per_second(speed);
-      }
-    }
-  }
-
-  std::unique_ptr<Artifacts> artifacts_;
-  std::unique_ptr<Engine> engine_;
-  ListenAddress address_;
-  std::unique_ptr<Server> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::SweepService::Stub> sweeps_;
-  std::unique_ptr<v1::ResultsService::Stub> results_;
-  std::unique_ptr<v1::ArtifactService::Stub> files_;
-  std::unique_ptr<v1::WorkerService::Stub> workers_;
-};
+using ServicesTest = ServicesFixture;
 
 TEST_F(ServicesTest, ASweepFromSubmissionToResults) {
   std::unique_ptr<WorkerEnd> worker = Connect('a');
@@ -393,83 +259,6 @@ TEST_F(ServicesTest, ABrokenUploadLeavesNothing) {
   ASSERT_TRUE(upload->Write(piece));
   context.TryCancel();
   EXPECT_EQ(upload->Finish().error_code(), grpc::StatusCode::CANCELLED);
-}
-
-// Calls a method that there are no stubs for here; answers its first message.
-std::string CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                    const std::string& request) {
-  grpc::GenericStub stub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-  grpc::CompletionQueue queue;
-  auto call = stub.PrepareCall(&context, method, &queue);
-  void* tag = nullptr;
-  bool ok = false;
-  grpc::ByteBuffer answer;
-  const grpc::Slice slice(request);
-  call->StartCall(nullptr);
-  EXPECT_TRUE(queue.Next(&tag, &ok) && ok);
-  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
-  EXPECT_TRUE(queue.Next(&tag, &ok) && ok);
-  call->Read(&answer, nullptr);
-  EXPECT_TRUE(queue.Next(&tag, &ok) && ok) << method << " did not answer";
-  grpc::Status status;
-  call->Finish(&status, nullptr);
-  EXPECT_TRUE(queue.Next(&tag, &ok));
-  EXPECT_TRUE(status.ok()) << method << ": " << status.error_message();
-  grpc::Slice whole;
-  EXPECT_TRUE(answer.DumpToSingleSlice(&whole).ok());
-  return std::string(reinterpret_cast<const char*>(whole.begin()), whole.size());
-}
-
-TEST_F(ServicesTest, HealthAndReflectionAnswer) {
-  // HealthCheckResponse{status: SERVING}
-  EXPECT_EQ(CallRaw(channel_, "/grpc.health.v1.Health/Check", ""), std::string("\x08\x01"));
-  // ServerReflectionRequest{list_services: "*"}
-  const std::string services = CallRaw(
-      channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "\x3a\x01*");
-  for (const char* name : {"SweepService", "ResultsService", "ArtifactService", "WorkerService"}) {
-    EXPECT_THAT(services, HasSubstr(absl::StrCat("modlab.v1.", name)));
-  }
-}
-
-TEST_F(ServicesTest, ATakenAddressIsRefused) {
-  absl::StatusOr<std::unique_ptr<Server>> second =
-      Server::Start(store_.get(), artifacts_.get(), engine_.get(), address_);
-  EXPECT_THAT(second.status(), IsStatus(absl::StatusCode::kFailedPrecondition));
-  v1::Sweep sweep;
-  EXPECT_EQ(GetSweep("nope", &sweep).error_code(), grpc::StatusCode::NOT_FOUND)
-      << "the first one still answers";
-  struct stat file {};
-  ASSERT_EQ(stat(address_.path.c_str(), &file), 0);
-  EXPECT_EQ(file.st_mode & 0777, 0600u);
-
-  absl::StatusOr<ListenAddress> any = ParseListenAddress("127.0.0.1:0");
-  absl::StatusOr<std::unique_ptr<Server>> tcp =
-      Server::Start(store_.get(), artifacts_.get(), engine_.get(), *any);
-  ASSERT_EQ(tcp.status(), absl::OkStatus());
-  const ListenAddress real = (*tcp)->address();
-  EXPECT_GT(real.port, 0);
-  second = Server::Start(store_.get(), artifacts_.get(), engine_.get(), real);
-  EXPECT_THAT(second.status(), IsStatus(absl::StatusCode::kFailedPrecondition));
-  EXPECT_THAT(std::string(second.status().message()), HasSubstr(real.ToString()));
-}
-
-TEST(ListenAddressTest, ReadsWhatItWrites) {
-  for (const char* text : {"127.0.0.1:7070", "[::1]:0", "localhost:1", "unix:/tmp/x.sock"}) {
-    absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
-    ASSERT_EQ(address.status(), absl::OkStatus());
-    EXPECT_EQ(address->ToString(), text);
-    EXPECT_TRUE(address->is_local());
-  }
-  EXPECT_FALSE(ParseListenAddress("0.0.0.0:7070")->is_local());
-  EXPECT_FALSE(ParseListenAddress("[::]:7070")->is_local());
-  for (const std::string& text :
-       {std::string(), std::string("host"), std::string(":7070"), std::string("host:port"),
-        std::string("host:65536"), std::string("::1:7070"), std::string("[::1:7070"),
-        std::string("unix:"), "unix:/" + std::string(200, 'x')}) {
-    EXPECT_THAT(ParseListenAddress(text).status(), IsStatus(absl::StatusCode::kInvalidArgument));
-  }
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ absl::Status SweepServiceImpl::Create(const v1::CreateSweepRequest& request,
                                       v1::CreateSweepResponse* response) {
   CreatedSweep created;
   {
-    absl::MutexLock lock(&plan_mutex_);
+    const std::lock_guard<std::mutex> lock(plan_mutex_);
     absl::StatusOr<SweepPlan> plan = PlanSweep(request);
     if (!plan.ok()) return plan.status();
     absl::StatusOr<CreatedSweep> answer = engine_->CreateSweep(*plan);

@@ -3,8 +3,10 @@
 #ifndef MODLAB_SERVER_SERVICES_SWEEP_SERVICE_H_
 #define MODLAB_SERVER_SERVICES_SWEEP_SERVICE_H_
 
+#include <mutex>
+#include <string>
+
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 #include "server/engine/engine.h"
 #include "server/services/task_pool.h"
@@ -50,7 +52,7 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   Engine* const engine_;
   TaskPool* const pool_;
   // One at a time: a plan of a million jobs takes 300 MB.
-  absl::Mutex plan_mutex_;
+  std::mutex plan_mutex_;
 };
 
 }  // namespace modlab

@@ -12,31 +12,30 @@ TaskPool::TaskPool(int threads, size_t waiting_max) : waiting_max_(waiting_max) 
 
 TaskPool::~TaskPool() {
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
+  ready_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
 absl::Status TaskPool::Post(std::function<void()> task) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (tasks_.size() >= waiting_max_) {
     return absl::ResourceExhaustedError(
         absl::StrCat(waiting_max_, " calls wait already; try again later"));
   }
   tasks_.push_back(std::move(task));
+  ready_.notify_one();
   return absl::OkStatus();
 }
 
 void TaskPool::Work() {
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || !tasks_.empty();
-  };
   while (true) {
     std::function<void()> task;
     {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(&ready));
+      std::unique_lock<std::mutex> lock(mutex_);
+      ready_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
       if (tasks_.empty()) return;
       task = std::move(tasks_.front());
       tasks_.pop_front();

@@ -40,7 +40,7 @@ void WorkerStream::OnDone() {
 // -- the engine's end ------------------------------------------------------------
 
 void WorkerStream::Channel::Send(const v1::CoordinatorView& view) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (stream_ == nullptr || closed_.has_value()) return;
   if (writing_) {
     next_ = view;
@@ -50,12 +50,12 @@ void WorkerStream::Channel::Send(const v1::CoordinatorView& view) {
 }
 
 void WorkerStream::Channel::Taken() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (stream_ != nullptr && !closed_.has_value()) stream_->StartRead(&stream_->view_);
 }
 
 void WorkerStream::Channel::Close(const absl::Status& why) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (closed_.has_value()) return;
   closed_ = why;
   if (!why.ok()) next_.reset();
@@ -63,12 +63,12 @@ void WorkerStream::Channel::Close(const absl::Status& why) {
 }
 
 bool WorkerStream::Channel::closed() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return closed_.has_value();
 }
 
 void WorkerStream::Channel::WriteDone(bool ok) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   writing_ = false;
   if (ok && next_.has_value()) {
     Write(*std::exchange(next_, std::nullopt));
@@ -78,7 +78,7 @@ void WorkerStream::Channel::WriteDone(bool ok) {
 }
 
 void WorkerStream::Channel::Detach() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   stream_ = nullptr;
 }
 

@@ -11,12 +11,11 @@
 #define MODLAB_SERVER_SERVICES_WORKER_STREAM_H_
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "grpcpp/support/server_callback.h"
 #include "modlab/v1/worker.pb.h"
 #include "server/engine/engine.h"
@@ -46,16 +45,17 @@ class WorkerStream final : public grpc::ServerBidiReactor<v1::WorkerView, v1::Co
     void Detach();
 
    private:
-    void Write(v1::CoordinatorView view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-    void FinishIfIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    // With the mutex held.
+    void Write(v1::CoordinatorView view);
+    void FinishIfIdle();
 
-    mutable absl::Mutex mutex_;
-    WorkerStream* stream_ ABSL_GUARDED_BY(mutex_);  // null once it is gone
-    v1::CoordinatorView written_ ABSL_GUARDED_BY(mutex_);
-    std::optional<v1::CoordinatorView> next_ ABSL_GUARDED_BY(mutex_);
-    bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-    bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-    std::optional<absl::Status> closed_ ABSL_GUARDED_BY(mutex_);
+    mutable std::mutex mutex_;  // guards what follows
+    WorkerStream* stream_;      // null once it is gone
+    v1::CoordinatorView written_;
+    std::optional<v1::CoordinatorView> next_;
+    bool writing_ = false;
+    bool finished_ = false;
+    std::optional<absl::Status> closed_;
   };
 
   absl::Status TakeView();
