@@ -143,7 +143,7 @@ bool Cluster::WaitForSweep(const std::string& sweep,
 }
 
 Json Cluster::WaitForEnd(const std::string& sweep) {
-  Json row;
+  Json row = Json::object();
   EXPECT_TRUE(WaitForSweep(sweep,
                            [&row](const Json& seen) {
                              row = seen;

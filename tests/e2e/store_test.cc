@@ -121,7 +121,7 @@ TEST(StoreTest, FullDiskRefusesAndForgetsNothing) {
   const Json kept = cluster.Rows({"export", before});
   // In the midst of its training when the disk fills up.
   const std::string running = cluster.Submit(
-      SmallSweep("running", "{rules: 2, model: modular, iterations: 20000, model_seed: [1, 2]}"));
+      SmallSweep("running", "{rules: 2, model: modular, iterations: 5000, model_seed: [1, 2]}"));
   ASSERT_TRUE(cluster.WaitForSweep(
       running, [](const Json& row) { return row.value("iterations_done", 0) > 0; }));
 

@@ -65,11 +65,11 @@ TEST_F(SweepsTest, CancelStopsWhatNoOtherSweepNeeds) {
   cluster_.StartWorker(/*gang=*/4);
   const std::string all =
       cluster_.Submit(SmallSweep("all",
-                                 "{rules: 2, model: modular, iterations: 100000000, "
-                                 "eval_interval: 10000, model_seed: {from: 0, to: 5}}"));
+                                 "{rules: 2, model: modular, iterations: 50000000, "
+                                 "eval_interval: 1000, model_seed: {from: 0, to: 5}}"));
   const std::string shared = cluster_.Submit(SmallSweep(
       "shared",
-      "{rules: 2, model: modular, iterations: 100000000, eval_interval: 10000, model_seed: 1}"));
+      "{rules: 2, model: modular, iterations: 50000000, eval_interval: 1000, model_seed: 1}"));
   EXPECT_THAT(cluster_.submitted(), HasSubstr("1 shared"));
   ASSERT_TRUE(WaitForJobsHeld(4));
 
@@ -153,7 +153,7 @@ TEST_F(SweepsTest, DivergedJobFailsAloneAndIsNotTriedAgain) {
 TEST_F(SweepsTest, JobThatKillsItsWorkersIsGivenUpAndRetriedOnDemand) {
   cluster_.StartCoordinator(/*lease_seconds=*/1);
   const std::string sweep =
-      cluster_.Submit(SmallSweep("deadly", "{rules: 2, model: modular, iterations: 5000}"));
+      cluster_.Submit(SmallSweep("deadly", "{rules: 2, model: modular, iterations: 3000}"));
   int killed = 0;
   ASSERT_TRUE(WaitUntil([&] {
     const Json job = cluster_.Row({"export", sweep});
