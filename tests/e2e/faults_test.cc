@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -17,15 +17,33 @@
 namespace modlab::e2e {
 namespace {
 
-constexpr int kJobs = 24;
+constexpr int kJobs = 4 * 3 + 7;
 
-// Gangs of 3 take about half a second each.
+// One shape has enough jobs for a gang of 7.
 std::string Yaml() {
-  return SmallSweep("faults",
-                    "{rules: 4, iterations: 600, eval_interval: 50, "
-                    "model: [monolithic, modular, modular_op, gt_modular], "
-                    "target: [regression, classification], model_seed: {from: 0, to: 2}}") +
-         "";
+  const std::string common = "rules: 4, iterations: 600, eval_interval: 50, ";
+  return SmallSweep("faults", "[{" + common +
+                                  "model: [monolithic, modular, gt_modular], "
+                                  "model_seed: {from: 0, to: 2}}, {" +
+                                  common +
+                                  "target: classification, model: modular, "
+                                  "model_seed: {from: 0, to: 2}}, {" +
+                                  common + "model: modular_op, model_seed: {from: 0, to: 6}}]");
+}
+
+// What a sweep came to, less what two runs of it need not share.
+struct Outcome {
+  std::map<std::string, Json> jobs;
+  std::vector<Json> curves;  // of each job
+
+  bool operator==(const Outcome& other) const {
+    return jobs == other.jobs && curves == other.curves;
+  }
+};
+
+void PrintTo(const Outcome& outcome, std::ostream* out) {
+  for (const auto& [key, job] : outcome.jobs) *out << job << "\n";
+  for (const Json& curves : outcome.curves) *out << curves << "\n";
 }
 
 class FaultsTest : public testing::Test {
@@ -35,7 +53,7 @@ class FaultsTest : public testing::Test {
     Cluster cluster;
     cluster.StartCoordinator();
     cluster.StartWorker(/*gang=*/3);
-    undisturbed_ = new std::map<std::string, Json>(Finish(&cluster, cluster.Submit(Yaml())));
+    undisturbed_ = new Outcome(Finish(&cluster, cluster.Submit(Yaml())));
   }
   static void TearDownTestSuite() {
     delete undisturbed_;
@@ -44,10 +62,15 @@ class FaultsTest : public testing::Test {
 
   // Waits for the sweep's end; every job must have succeeded. Returns what came
   // out.
-  static std::map<std::string, Json> Finish(Cluster* cluster, const std::string& sweep) {
+  static Outcome Finish(Cluster* cluster, const std::string& sweep) {
     const Json end = cluster->WaitForEnd(sweep);
     EXPECT_EQ(end.value("succeeded", 0), kJobs) << end.dump();
-    return Science(cluster->Rows({"export", sweep}));
+    Outcome outcome{Science(cluster->Rows({"export", sweep})), {}};
+    for (const char* metric : {"train_loss", "eval_loss", "alignment"}) {
+      outcome.curves.push_back(cluster->Rows(
+          {"curves", sweep, "--metric", metric, "--group-by", "target,model,model_seed"}));
+    }
+    return outcome;
   }
 
   // Waits until `worker`, or anyone where it is "", trains a job of the sweep.
@@ -68,10 +91,10 @@ class FaultsTest : public testing::Test {
     return attempts;
   }
 
-  static std::map<std::string, Json>* undisturbed_;
+  static Outcome* undisturbed_;
 };
 
-std::map<std::string, Json>* FaultsTest::undisturbed_ = nullptr;
+Outcome* FaultsTest::undisturbed_ = nullptr;
 
 TEST_F(FaultsTest, WorkerIsKilled) {
   Cluster cluster;
@@ -94,11 +117,15 @@ TEST_F(FaultsTest, CoordinatorIsKilledAndNoJobNotices) {
   cluster.StartWorker(/*gang=*/3);
   cluster.StartWorker(/*gang=*/2);
   const std::string sweep = cluster.Submit(Yaml());
+  const std::string log = cluster.dir() + "/watch.log";
+  Process watch({ModlabPath(), "watch", sweep, "--server", cluster.address()}, log, log);
   ASSERT_TRUE(WaitForTraining(&cluster, sweep));
   coordinator->Kill();
   cluster.StartCoordinator(kPatient);
   EXPECT_EQ(Finish(&cluster, sweep), *undisturbed_);
   EXPECT_EQ(Attempts(&cluster, sweep), kJobs) << "a job that a living worker held began anew";
+  // Who watched saw it through.
+  EXPECT_EQ(watch.Wait().value_or(-1), 0) << ReadFile(log);
 }
 
 TEST_F(FaultsTest, EverythingIsKilledAgainAndAgain) {

@@ -88,8 +88,8 @@ TEST(LiveTest, SweepTellsItsPace) {
 
 TEST(LiveTest, WatchEndsWithTheSweep) {
   Cluster cluster;
+  cluster.StartWorker(/*gang=*/4);  // waits for its coordinator
   cluster.StartCoordinator();
-  cluster.StartWorker(/*gang=*/4);
   const std::string sweep =
       cluster.Submit(SmallSweep("watched", "{model: [monolithic, gt_modular], rules: [2, 4]}"));
   const Output watched = cluster.Modlab({"watch", sweep});

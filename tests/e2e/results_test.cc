@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "lib/config/sha256.h"
 #include "lib/metrics/specialisation.h"
 #include "tests/e2e/cluster.h"
 #include "tests/e2e/process.h"
@@ -198,6 +199,27 @@ TEST_F(ResultsTest, ExportHasARowAJob) {
     EXPECT_EQ(row["alignment"].is_null(), row["model"] == "monolithic");
   }
   EXPECT_EQ(keys.size(), static_cast<size_t>(kJobs));
+}
+
+TEST_F(ResultsTest, CheckpointIsDownloaded) {
+  const Json job = cluster_->Row({"export", sweep_, "--where", "model=gt_modular"});
+  const std::string path = cluster_->dir() + "/weights.safetensors";
+  const Output got =
+      cluster_->Modlab({"artifacts", "get", absl::StrCat(job["job"].get<int64_t>()), "-o", path});
+  ASSERT_EQ(got.exit_code, 0) << got.err;
+  EXPECT_EQ(Sha256Hex(ReadFile(path)), job["checkpoint_sha256"]);
+}
+
+TEST_F(ResultsTest, DryRunCountsShapes) {
+  const std::string file = cluster_->Write(
+      "dry.yaml", SmallSweep("dry", "{rules: [2, 4], model: modular, model_seed: [1, 2, 3]}"));
+  const Output run = cluster_->ModlabAlone({"submit", file, "--dry-run", "--format", "json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const Json shapes = Json::parse(run.out, nullptr, false);
+  ASSERT_EQ(shapes.size(), 2u);
+  EXPECT_EQ(shapes[0]["jobs"], 3);
+  EXPECT_EQ(shapes[0]["iterations"], 3 * 60);
+  EXPECT_EQ(cluster_->Rows({"ls"}).size(), 1u);
 }
 
 TEST_F(ResultsTest, WorkersAreListed) {
