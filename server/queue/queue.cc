@@ -116,7 +116,14 @@ bool Queue::LeaseIsCurrent(int64_t job_id, int32_t attempt, absl::string_view wo
 }
 
 Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause) {
-  return EndAttempt(job_id, cause);
+  const int32_t failures = ++jobs_.at(job_id).failures;
+  Verdict verdict = GiveBack(job_id);
+  const bool never_again = cause == v1::DIVERGED || cause == v1::OUT_OF_MEMORY;
+  if (never_again || failures >= options_.attempts_max) {
+    verdict.requeued = false;
+    RemoveJob(job_id);
+  }
+  return verdict;
 }
 
 std::vector<Queue::Verdict> Queue::Expire(int64_t now_us) {
@@ -133,7 +140,7 @@ std::vector<Queue::Verdict> Queue::Expire(int64_t now_us) {
     }
   }
   std::vector<Verdict> verdicts;
-  for (int64_t job_id : expired) verdicts.push_back(EndAttempt(job_id, v1::WORKER_LOST));
+  for (int64_t job_id : expired) verdicts.push_back(Fail(job_id, v1::WORKER_LOST));
 
   for (auto it = workers_.begin(); it != workers_.end();) {
     Worker& worker = it->second;
@@ -186,17 +193,6 @@ Queue::Verdict Queue::GiveBack(int64_t job_id) {
   Verdict verdict{job_id, true, job.failures, lease.worker->facts.name(), lease.iteration};
   DropLease(job_id);
   Wait(job_id, &job);
-  return verdict;
-}
-
-Queue::Verdict Queue::EndAttempt(int64_t job_id, v1::FailureCause cause) {
-  const int32_t failures = ++jobs_.at(job_id).failures;
-  Verdict verdict = GiveBack(job_id);
-  const bool never_again = cause == v1::DIVERGED || cause == v1::OUT_OF_MEMORY;
-  if (never_again || failures >= options_.attempts_max) {
-    verdict.requeued = false;
-    RemoveJob(job_id);
-  }
   return verdict;
 }
 

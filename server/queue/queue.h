@@ -173,7 +173,6 @@ class Queue {
   void GiveLease(int64_t job_id, Worker* worker, int64_t gang_id, int64_t now_us);
   void DropLease(int64_t job_id);
   Verdict GiveBack(int64_t job_id);
-  Verdict EndAttempt(int64_t job_id, v1::FailureCause cause);
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);
   NewGang GiveGang(Worker* worker, int64_t now_us);
   int64_t GangSize(const Shape& shape, const Worker& worker) const;
