@@ -1,6 +1,9 @@
 #include "client/connection.h"
 
+#include <fcntl.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -34,7 +37,7 @@ constexpr int kMessageBytesMax = 80 << 20;
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(100);
 constexpr absl::Duration kBackoffMax = absl::Seconds(1);
 // Others that use the data directory for one command are soon done.
-constexpr absl::Duration kDataDirPatience = absl::Seconds(5);
+constexpr absl::Duration kDataDirPatience = absl::Seconds(20);
 
 constexpr char kHowToStart[] =
     "Start one with `modlabd --data-dir DIR --listen ADDR`, or run a sweep with everything that "
@@ -84,13 +87,43 @@ bool FileExists(const std::string& path) {
 
 }  // namespace
 
-Connection::Connection(std::string address, std::string flags, std::string place,
-                       std::unique_ptr<Embedded> embedded)
+// Commands that start a coordinator for themselves use a data directory one
+// after the other: a kernel lock on the directory, gone with its holder.
+class Connection::Turn {
+ public:
+  // Waits, but not for ever: whoever has it that long has a coordinator that
+  // stays long enough.
+  explicit Turn(const std::string& data_dir)
+      : fd_(open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    const absl::Time deadline = absl::Now() + kDataDirPatience;
+    while (fd_ >= 0 && flock(fd_, LOCK_EX | LOCK_NB) != 0 && absl::Now() < deadline &&
+           Interrupt::Sleep(absl::Milliseconds(20))) {
+    }
+  }
+  ~Turn() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  const int fd_;
+};
+
+Connection::Connection(std::string address, std::string flags, std::string place)
     : address_(std::move(address)),
       flags_(std::move(flags)),
       place_(std::move(place)),
-      embedded_(std::move(embedded)),
       channel_(MakeChannel(address_)) {}
+
+Connection::~Connection() {
+  // A coordinator that stops waits for its clients. The next one's turn begins
+  // when ours is gone.
+  channel_.reset();
+  embedded_.reset();
+}
+
+void Connection::Share() { turn_.reset(); }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Choice& choice, Store store) {
   const char* variable = std::getenv("MODLAB_SERVER");
@@ -109,7 +142,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Choice& choic
           absl::StrCat(flags.empty() ? "MODLAB_SERVER" : "--server", ": \"", server,
                        "\" is no address; give HOST:PORT or unix:PATH"));
     }
-    return std::unique_ptr<Connection>(new Connection(server, flags, "at " + server, nullptr));
+    return std::unique_ptr<Connection>(new Connection(server, flags, "at " + server));
   }
   if (store == Store::kMustExist && !FileExists(kDefaultDataDir)) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -130,27 +163,32 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenDataDir(const std::s
   }
   const std::string path = std::filesystem::absolute(data_dir).lexically_normal().string();
   const std::string place = "in " + data_dir;
+  std::error_code error;
+  if (store == Store::kCreate) std::filesystem::create_directories(path, error);
+  if (error) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot make the directory ", data_dir, ": ", error.message()));
+  }
+  auto turn = std::make_unique<Turn>(path);
   const absl::Time deadline = absl::Now() + kDataDirPatience;
   while (true) {
     auto running = DataDir::RunningAddress(path);
     if (running.ok() && running->has_value()) {
-      return std::unique_ptr<Connection>(new Connection(**running, flags, place, nullptr));
+      return std::unique_ptr<Connection>(new Connection(**running, flags, place));
     }
-    if (!running.ok() && !absl::IsUnavailable(running.status())) return running.status();
-    absl::Status failure = running.status();
     if (running.ok()) {
       auto embedded = Embedded::Start(path);
-      if (embedded.ok()) {
-        const std::string address = (*embedded)->address();
-        return std::unique_ptr<Connection>(
-            new Connection(address, flags, place, *std::move(embedded)));
-      }
-      failure = embedded.status();
-      // Another one may have been faster.
-      auto holder = DataDir::RunningAddress(path);
-      if (holder.ok() && !holder->has_value()) return failure;
+      if (!embedded.ok()) return embedded.status();
+      std::unique_ptr<Connection> connection(new Connection((*embedded)->address(), flags, place));
+      connection->turn_ = std::move(turn);
+      connection->embedded_ = *std::move(embedded);
+      return connection;
     }
-    if (absl::Now() > deadline || !Interrupt::Sleep(kBackoffMin)) return failure;
+    // It may be just starting.
+    if (!absl::IsUnavailable(running.status()) || absl::Now() > deadline ||
+        !Interrupt::Sleep(kBackoffMin)) {
+      return running.status();
+    }
   }
 }
 

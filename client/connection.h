@@ -38,6 +38,7 @@ class Connection {
   // FAILED_PRECONDITION says what to start where none of these is there. Does not
   // yet ask whether a server answers.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const Choice& choice, Store store);
+  ~Connection();
 
   const std::string& address() const { return address_; }
   // What a suggested command needs behind it to talk to the same coordinator:
@@ -47,6 +48,10 @@ class Connection {
   const std::string& place() const { return place_; }
   // Null where the coordinator is not ours.
   Embedded* embedded() const { return embedded_.get(); }
+  // Until this is called, other commands do not use our embedded coordinator:
+  // they wait for their turn, as it goes with this command. Call it if that will
+  // take long.
+  void Share();
 
   // One unary call, for example Call(&v1::SweepService::Stub::GetSweep, request).
   // Sent again while the coordinator is UNAVAILABLE, for `patience`: all calls
@@ -77,8 +82,10 @@ class Connection {
   static constexpr absl::Duration kPatience = absl::Seconds(3);
 
  private:
-  Connection(std::string address, std::string flags, std::string place,
-             std::unique_ptr<Embedded> embedded);
+  // Holds a data directory's turn for its life.
+  class Turn;
+
+  Connection(std::string address, std::string flags, std::string place);
   static absl::StatusOr<std::unique_ptr<Connection>> OpenDataDir(const std::string& data_dir,
                                                                  const std::string& flags,
                                                                  Store store);
@@ -86,8 +93,9 @@ class Connection {
   const std::string address_;
   const std::string flags_;
   const std::string place_;
-  const std::unique_ptr<Embedded> embedded_;
-  const std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<Turn> turn_;
+  std::unique_ptr<Embedded> embedded_;
+  std::shared_ptr<grpc::Channel> channel_;
 };
 
 }  // namespace modlab

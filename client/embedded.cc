@@ -64,7 +64,7 @@ absl::StatusOr<std::unique_ptr<Embedded>> Embedded::Start(const std::string& dat
       {"coordinator",
        {*program, "--data-dir", data_dir, "--listen", embedded->address_, "--lease-seconds",
         kLeaseSeconds, "--exit-with-parent"},
-       "modlabd ready"});
+       "modlabd ready at " + embedded->address_});
   if (!started.ok()) return started;
   return embedded;
 }

@@ -16,7 +16,7 @@ namespace {
 
 constexpr absl::Duration kWindow = absl::Seconds(30);
 // Less tells nothing.
-constexpr absl::Duration kMeasureMin = absl::Seconds(2);
+constexpr absl::Duration kMeasureMin = absl::Seconds(5);
 constexpr int kBarColumnsMax = 30;
 constexpr int kBarColumnsMin = 5;
 

@@ -56,7 +56,7 @@ absl::Status Supervisor::Start(Program program) {
     if (Interrupt::Requested()) child.failure = absl::CancelledError("interrupted");
     if (absl::Now() > deadline && !child.ready && child.failure.ok()) {
       child.failure = absl::DeadlineExceededError(absl::StrCat(
-          "the ", child.program.name, " was not ready within 30 s; its log is ", child.log_path));
+          child.program.name, " was not ready within 30 s; its log is ", child.log_path));
     }
   }
   return child.failure;
@@ -118,7 +118,7 @@ void Supervisor::HandleEnd(Child* child, const std::string& how) {
   if (!child->failure.ok()) return;
   if (!child->ready) {
     child->failure = absl::FailedPreconditionError(
-        absl::StrCat("the ", child->program.name, " did not start: ", evidence));
+        absl::StrCat(child->program.name, " did not start: ", evidence));
     return;
   }
   const absl::Time now = absl::Now();
@@ -127,7 +127,7 @@ void Supervisor::HandleEnd(Child* child, const std::string& how) {
   }
   if (child->restarts.size() >= kRestartsMax) {
     child->failure = absl::InternalError(
-        absl::StrCat("the ", child->program.name, " ended ", kRestartsMax + 1,
+        absl::StrCat(child->program.name, " ended ", kRestartsMax + 1,
                      " times within a minute, and is not started again: ", evidence));
     return;
   }

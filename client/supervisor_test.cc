@@ -67,9 +67,9 @@ TEST_F(SupervisorTest, AProgramThatEndsBeforeItIsReadyIsAnErrorWithItsLog) {
   Supervisor supervisor(dir_);
   const absl::Status status =
       supervisor.Start(Shell("coordinator", "echo the disk is full >&2; exit 1", "ready"));
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("the coordinator did not start: exit code 1"),
-                    HasSubstr("the disk is full")));
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr("coordinator did not start: exit code 1"), HasSubstr("the disk is full")));
   // Nor is it started again.
   std::this_thread::sleep_for(std::chrono::milliseconds(400));
   EXPECT_EQ(Log("coordinator"), "the disk is full");
@@ -90,7 +90,7 @@ TEST_F(SupervisorTest, GivesUpOnAProgramThatKeepsDying) {
   EXPECT_TRUE(Soon([&] { return !supervisor.status().ok(); }));
   EXPECT_EQ(Lives("worker-1"), 6);
   EXPECT_THAT(std::string(supervisor.status().message()),
-              AllOf(HasSubstr("the worker-1 ended 6 times"), HasSubstr("no such device")));
+              AllOf(HasSubstr("worker-1 ended 6 times"), HasSubstr("no such device")));
 }
 
 TEST_F(SupervisorTest, EndsTheFirstProgramAfterTheOthers) {

@@ -121,7 +121,9 @@ absl::Status PrintResults(const Connection& connection, const v1::QueryResultsRe
     if (response->jobs_unfinished() > 0) {
       std::cout << "; " << CountText(response->jobs_unfinished()) << " not finished yet";
     }
-    std::cout << ". Mean ± half the width of its 95% interval over n jobs.\n";
+    std::cout << (response->rows().empty()
+                      ? ".\n"
+                      : ". Mean ± half the width of its 95% interval over n jobs.\n");
     return absl::OkStatus();
   }
   PrintRows(request, *response, format);

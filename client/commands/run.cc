@@ -60,6 +60,7 @@ absl::StatusOr<int> Run(const Options& options) {
   if (!file.ok()) return file.status();
   auto connection = Connection::Open(options.choice, Connection::Store::kCreate);
   if (!connection.ok()) return connection.status();
+  (*connection)->Share();
   const std::string& flags = (*connection)->flags();
   auto response = SubmitSweep(**connection, file->spec, options.force);
   if (!response.ok()) return response.status();

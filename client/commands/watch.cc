@@ -155,6 +155,10 @@ absl::StatusOr<v1::Sweep> WatchSweep(const Connection& connection, const std::st
       progress.Update(*view, answered);
       display.Show(progress);
       if (progress.Done()) return *view;
+      if (connection.embedded() != nullptr) {
+        const absl::Status children = connection.embedded()->status();
+        if (!children.ok()) return children;
+      }
       idle.Check(connection, *view, &display);
     } else {
       const bool known = !progress.sweep().id().empty();
