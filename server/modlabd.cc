@@ -158,6 +158,8 @@ int Main(int argc, char** argv) {
   sigaddset(&stop_signals, SIGINT);
   sigaddset(&stop_signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  // A reader of our log that went away is no reason to stop.
+  signal(SIGPIPE, SIG_IGN);
   if (flags.exit_with_parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) return kExitFailure;
   }

@@ -57,6 +57,7 @@ absl::StatusOr<std::string> UploadArtifact(const std::shared_ptr<grpc::Channel>&
                                            const std::function<bool()>& is_wanted) {
   const auto stub = v1::ArtifactService::NewStub(channel);
   Backoff backoff;
+  auto level = spdlog::level::warn;  // once; a coordinator may be away for long
   while (is_wanted()) {
     std::string sha256;
     const grpc::Status status = UploadOnce(stub.get(), content, &sha256);
@@ -65,8 +66,9 @@ absl::StatusOr<std::string> UploadArtifact(const std::shared_ptr<grpc::Channel>&
       return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                           status.error_message());
     }
-    spdlog::debug("upload of {} bytes failed, trying again: {}", content.size(),
-                  status.error_message());
+    spdlog::log(level, "upload of {} bytes failed, trying again: {}", content.size(),
+                status.error_message());
+    level = spdlog::level::debug;
     std::this_thread::sleep_for(backoff.Next());
   }
   return absl::CancelledError("the result is no longer wanted");

@@ -1,5 +1,3 @@
-#include <openssl/evp.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -11,11 +9,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/commands/command.h"
 #include "client/text.h"
+#include "lib/config/sha256.h"
 #include "lib/config/words.h"
 #include "modlab/v1/results.grpc.pb.h"
 #include "modlab/v1/sweep.grpc.pb.h"
@@ -29,17 +27,6 @@ struct Options {
   std::string output;
 };
 
-using Digest = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
-
-std::string HexDigest(const Digest& digest) {
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(digest.get(), bytes, &size);
-  std::string text;
-  for (unsigned int i = 0; i < size; ++i) text.push_back(static_cast<char>(bytes[i]));
-  return absl::BytesToHexString(text);
-}
-
 // Writes the artifact to `path`, from its beginning each time it is tried, and
 // compares what arrived with its name.
 absl::Status Download(const Connection& connection, const std::string& sha256,
@@ -50,15 +37,14 @@ absl::Status Download(const Connection& connection, const std::string& sha256,
   bool written = false;
   v1::ArtifactService::Stub stub(connection.channel());
   const absl::Status status = connection.Attempt([&](grpc::ClientContext* context) {
-    const Digest digest(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-    EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr);
+    Sha256 digest;
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
     *size_bytes = 0;
     auto reader = stub.DownloadArtifact(context, request);
     v1::DownloadArtifactResponse piece;
     while (file && reader->Read(&piece)) {
       file.write(piece.data().data(), static_cast<std::streamsize>(piece.data().size()));
-      EVP_DigestUpdate(digest.get(), piece.data().data(), piece.data().size());
+      digest.Update(piece.data());
       *size_bytes += static_cast<int64_t>(piece.data().size());
     }
     written = file.flush().good();
@@ -67,7 +53,7 @@ absl::Status Download(const Connection& connection, const std::string& sha256,
       reader->Finish();
       return grpc::Status::OK;
     }
-    actual = HexDigest(digest);
+    actual = digest.FinishHex();
     return reader->Finish();
   });
   if (!status.ok()) return status;

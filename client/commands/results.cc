@@ -63,6 +63,7 @@ void PrintSideBySide(const v1::QueryResultsRequest& request,
     if (table.rows.empty() || words != group) {
       group = words;
       n = 0;
+      std::replace(words.begin(), words.end(), std::string(), std::string("-"));
       words.resize(table.columns.size(), "-");
       table.rows.push_back(std::move(words));
     }
@@ -84,7 +85,9 @@ absl::StatusOr<int> Results(const Options& options) {
   request.set_sweep(options.sweep);
   request.mutable_filters()->Assign(filters->begin(), filters->end());
   for (std::string& field : SplitList(options.group_by)) request.add_group_by(std::move(field));
-  for (std::string& metric : SplitList(options.metrics)) request.add_metrics(std::move(metric));
+  for (const std::string& metric : SplitList(options.metrics)) {
+    request.add_metrics(absl::AsciiStrToLower(metric));  // as the answer is compared with
+  }
   auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
   if (!connection.ok()) return connection.status();
   const absl::Status printed = PrintResults(**connection, request, options.format);

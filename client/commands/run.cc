@@ -1,4 +1,5 @@
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -44,10 +45,11 @@ int Cores() {
 absl::Status StartWorkers(const Connection& connection, const Options& options,
                           const v1::Sweep& sweep) {
   const int64_t waiting = sweep.counts().queued() + sweep.counts().running();
-  // Workers share a GPU badly, and have a core each.
-  const int wanted = options.workers > 0                        ? options.workers
-                     : absl::StartsWith(options.device, "cuda") ? 1
-                                                                : Cores();
+  // Workers share a GPU badly, and have a core each. What `auto` will be is known
+  // to the workers alone; NVIDIA's driver shows itself.
+  const bool gpu = absl::StartsWith(options.device, "cuda") ||
+                   (options.device == "auto" && access("/dev/nvidiactl", F_OK) == 0);
+  const int wanted = options.workers > 0 ? options.workers : gpu ? 1 : Cores();
   WorkerOptions workers;
   workers.workers = static_cast<int>(std::min<int64_t>(wanted, waiting));
   workers.gang = options.gang;
@@ -78,8 +80,11 @@ absl::StatusOr<int> Run(const Options& options) {
     if (!Interrupt::Requested()) return sweep.status();
     std::cerr << ((*connection)->embedded() == nullptr
                       ? absl::StrCat("The sweep goes on; see `modlab watch ", id, flags, "`.")
-                      : absl::StrCat("Stopped. Go on with `modlab run ", options.file, flags,
-                                     "`: what is finished is not trained again."))
+                      : absl::StrCat(
+                            "Stopped. Go on with `modlab run ", options.file, flags,
+                            "`: what is finished is not trained again. Or drop it: `modlab "
+                            "cancel ",
+                            id, flags, "`."))
               << "\n";
     return sweep.status();
   }
@@ -106,7 +111,9 @@ void AddRun(CLI::App* app, Action* action) {
   command->add_option("FILE", options->file, "Sweep file (YAML)")->type_name("")->required();
   command->add_flag("--force", options->force,
                     "Train every config anew, even where a result exists");
-  command->add_option("--workers", options->workers, "Worker processes; default one a core")
+  command
+      ->add_option("--workers", options->workers,
+                   "Worker processes; default one a core, or one where there is a GPU")
       ->type_name("N")
       ->check(CLI::Range(1, 1024).description(""));
   command->add_option("--gang", options->gang, "Jobs of one shape that a worker trains together")

@@ -128,7 +128,7 @@ void AddSubmit(CLI::App* app, Action* action) {
                     "Train every config anew, even where a result exists");
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
-  command->footer("Example:\n  modlab submit examples/quickstart.yaml --server localhost:7077");
+  command->footer("Example:\n  modlab submit examples/quickstart.yaml --server localhost:7070");
   command->callback([=] { *action = [=] { return Submit(*options); }; });
 }
 

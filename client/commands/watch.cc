@@ -196,7 +196,7 @@ void AddWatch(CLI::App* app, Action* action) {
       "watch", "Show a sweep's progress until it ends; exit code 3 if jobs failed");
   AddSweepArgument(command, &options->sweep);
   AddConnectionOptions(command, &options->choice);
-  command->footer("Example:\n  modlab watch quickstart --server localhost:7077");
+  command->footer("Example:\n  modlab watch quickstart --server localhost:7070");
   command->callback([=] { *action = [=] { return Watch(*options); }; });
 }
 

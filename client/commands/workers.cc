@@ -55,7 +55,7 @@ void AddWorkers(CLI::App* app, Action* action) {
   auto* command = app->add_subcommand("workers", "List the workers that are connected");
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
-  command->footer("Example:\n  modlab workers --server localhost:7077");
+  command->footer("Example:\n  modlab workers --server localhost:7070");
   command->callback([=] { *action = [=] { return Workers(*options); }; });
 }
 

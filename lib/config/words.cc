@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -87,8 +86,7 @@ absl::StatusOr<Int> ParseInteger(absl::string_view field, absl::string_view word
   Int value = 0;
   if (IsInteger(word) && absl::SimpleAtoi(word, &value)) return value;
   return absl::InvalidArgumentError(
-      absl::StrCat(field, ": ", QuotedWord(word), " is not allowed; allowed: an integer between ",
-                   std::numeric_limits<Int>::min(), " and ", std::numeric_limits<Int>::max()));
+      absl::StrCat(field, ": ", QuotedWord(word), " is not allowed; allowed: an integer"));
 }
 
 // The fewest digits that restore the value; "1e-4", where to_chars has "1e-04".
@@ -96,26 +94,6 @@ std::string DoubleWord(double value) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof text, value).ptr;
   return absl::StrReplaceAll(std::string(text, end), {{"e-0", "e-"}, {"e+0", "e+"}});
-}
-
-// Where a word stands among the words of its field: unset first, then by value,
-// then what is no value of the field ("random").
-std::tuple<int, double, absl::string_view> Rank(absl::string_view field, absl::string_view word) {
-  v1::JobConfig config;
-  if (word.empty()) return {0, 0.0, word};
-  if (!SetJobField(field, word, &config).ok()) return {2, 0.0, word};
-  const auto* reflection = config.GetReflection();
-  const FieldDescriptor* descriptor = FindField(field);
-  switch (descriptor->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_ENUM:
-      return {1, reflection->GetEnumValue(config, descriptor), word};
-    case FieldDescriptor::CPPTYPE_INT32:
-      return {1, reflection->GetInt32(config, descriptor), word};
-    case FieldDescriptor::CPPTYPE_INT64:
-      return {1, static_cast<double>(reflection->GetInt64(config, descriptor)), word};
-    default:
-      return {1, reflection->GetDouble(config, descriptor), word};
-  }
 }
 
 }  // namespace
@@ -224,10 +202,6 @@ std::string JobFieldWord(const v1::JobConfig& config, absl::string_view field) {
     default:
       return DoubleWord(reflection->GetDouble(config, descriptor));
   }
-}
-
-bool JobFieldWordLess(absl::string_view field, absl::string_view a, absl::string_view b) {
-  return Rank(field, a) < Rank(field, b);
 }
 
 std::string MetricName(v1::Metric metric) { return EnumWord(v1::Metric_descriptor(), metric); }

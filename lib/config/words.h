@@ -43,10 +43,6 @@ absl::Status SetJobField(absl::string_view field, absl::string_view word, v1::Jo
 // if unset, unspecified, or no field of a job.
 std::string JobFieldWord(const v1::JobConfig& config, absl::string_view field);
 
-// Orders two words of one field: numbers by value, enum values by number. Before
-// them stands "" (unset), after them what is no value of the field ("random").
-bool JobFieldWordLess(absl::string_view field, absl::string_view a, absl::string_view b);
-
 // "collapse_avg" for COLLAPSE_AVG; "" for a value this build does not know.
 std::string MetricName(v1::Metric metric);
 

@@ -140,20 +140,6 @@ TEST(JobFieldWord, IsReadBackToTheSameValue) {
   EXPECT_EQ(JobFieldWord(config, "learning_rate"), "0.05");
 }
 
-TEST(JobFieldWordLess, OrdersByValue) {
-  const auto sorted = [](const std::string& field, std::vector<std::string> words) {
-    std::sort(words.begin(), words.end(), [&](const std::string& a, const std::string& b) {
-      return JobFieldWordLess(field, a, b);
-    });
-    return words;
-  };
-  EXPECT_THAT(sorted("rules", {"16", "2", "8", ""}), ElementsAre("", "2", "8", "16"));
-  EXPECT_THAT(sorted("learning_rate", {"0.1", "1e-4", "0.01"}), ElementsAre("1e-4", "0.01", "0.1"));
-  EXPECT_THAT(sorted("model", {"random", "gt_modular", "modular_op", "modular", "monolithic"}),
-              ElementsAre("monolithic", "modular", "modular_op", "gt_modular", "random"));
-  EXPECT_FALSE(JobFieldWordLess("rules", "8", "8"));
-}
-
 TEST(Metrics, NamesAndNumbers) {
   EXPECT_EQ(MetricName(v1::COLLAPSE_AVG), "collapse_avg");
   EXPECT_EQ(MetricName(v1::METRIC_UNSPECIFIED), "");

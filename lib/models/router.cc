@@ -36,26 +36,34 @@ class SeparateScorer : public Router {
     AddLinear("scorer.2", encoder_dim_, 1, specs);
   }
 
+  // Batched products of plain 3-D operands throughout: at::matmul would choose
+  // its kernels by the number of jobs, and with them the last bits.
   at::Tensor Route(const Parameters& parameters, const RouterInput& input) const override {
     const int64_t jobs = input.hidden.size(0), samples = input.hidden.size(1);
     const int64_t modules = input.output_weight.size(1), units = input.output_weight.size(2);
     const at::Tensor first = parameters.at("scorer.0.weight").transpose(1, 2);  // [J, D+2+R, e]
-    const at::Tensor for_output = first.narrow(1, 0, model_dim_).unsqueeze(1);  // [J, 1, D, e]
+    const at::Tensor for_output = first.narrow(1, 0, model_dim_);               // [J, D, e]
     // The module's last layer and the scorer's first are both linear: multiply
     // the matrices, and the D outputs of every module are never computed.
-    const at::Tensor weight = at::matmul(input.output_weight, for_output);           // [J, M, K, e]
-    const at::Tensor bias = at::matmul(input.output_bias.unsqueeze(2), for_output);  // [J, M, 1, e]
+    const at::Tensor weight =
+        at::bmm(input.output_weight.view({jobs, modules * units, model_dim_}), for_output)
+            .view({jobs * modules, units, encoder_dim_});
+    const at::Tensor bias = at::bmm(input.output_bias, for_output);                  // [J, M, e]
     const at::Tensor raw = at::cat({input.digits.transpose(1, 2), input.rule}, -1);  // [J, B, 2+R]
     const at::Tensor of_raw = at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(1), raw,
                                           first.narrow(1, model_dim_, 2 + rules_));  // [J, B, e]
-    const at::Tensor hidden =
-        input.hidden.view({jobs, samples, modules, units}).transpose(1, 2);  // [J, M, B, K]
-    const at::Tensor code =
-        at::relu(at::matmul(hidden, weight) + bias + of_raw.unsqueeze(1));  // [J, M, B, e]
-    const at::Tensor last = parameters.at("scorer.2.weight").unsqueeze(1).transpose(2, 3);
-    const at::Tensor scores = at::matmul(code, last).squeeze(-1) +
-                              parameters.at("scorer.2.bias").unsqueeze(1);  // [J, M, B]
-    return at::softmax(scores.transpose(1, 2), -1);
+    const at::Tensor hidden = input.hidden.view({jobs, samples, modules, units})
+                                  .transpose(1, 2)
+                                  .contiguous()
+                                  .view({jobs * modules, samples, units});
+    const at::Tensor of_module =
+        at::bmm(hidden, weight).view({jobs, modules, samples, encoder_dim_});
+    const at::Tensor code = at::relu(of_module + bias.unsqueeze(2) + of_raw.unsqueeze(1));
+    const at::Tensor scores =
+        at::baddbmm(parameters.at("scorer.2.bias").unsqueeze(1),
+                    code.view({jobs, modules * samples, encoder_dim_}),
+                    parameters.at("scorer.2.weight").transpose(1, 2));  // [J, M B, 1]
+    return at::softmax(scores.view({jobs, modules, samples}).transpose(1, 2).contiguous(), -1);
   }
 
  private:

@@ -59,7 +59,10 @@ std::pair<at::Tensor, at::Tensor> SumByRule(const at::Tensor& p, const at::Tenso
 
 at::Tensor SampleLosses(v1::Target target, const at::Tensor& prediction, const at::Tensor& y) {
   if (target == v1::REGRESSION) return (prediction - y).abs();
-  return at::binary_cross_entropy_with_logits(prediction, y, {}, {}, at::Reduction::None);
+  // -y log s(x) - (1 - y) log(1 - s(x)), without overflow. Not LibTorch's own: its
+  // gradient is a sigmoid whose last elements are computed by other code than
+  // the rest, so that a job's bits would depend on where in the gang it stands.
+  return at::relu(prediction) - prediction * y + at::log1p(at::exp(-prediction.abs()));
 }
 
 // Sums over samples, all on the CPU in double.

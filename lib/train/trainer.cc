@@ -73,7 +73,7 @@ class GangTrainer : public Trainer {
     }
     adam_.emplace(parameters_, learning_rates);
     parameters_.RequireGradients();
-    loss_sum_ = at::zeros({parameters_.jobs()}, parameters_.flat().options());
+    loss_sum_ = at::zeros({parameters_.jobs()}, parameters_.flat().options().dtype(at::kDouble));
   }
 
   absl::Status Run(GangObserver* observer) override {

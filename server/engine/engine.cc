@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/engine/worker_steps.h"
@@ -17,6 +18,9 @@ constexpr std::chrono::milliseconds kTick(250);
 // After a failed write the engine's own steps wait so long, since each failure
 // costs reading the queue back.
 constexpr int64_t kOwnStepsPauseUs = 1'000'000;
+// Beyond the tick, so long without a batch means that the process stood still
+// or waited for the disk.
+constexpr std::chrono::milliseconds kStandstillMin(500);
 
 v1::CoordinatorView Frame(const Engine::Options& options) {
   const int64_t lease_ms = options.lease_duration_us / 1000;
@@ -183,6 +187,7 @@ void Engine::CloseStreams() {
 // -- the thread ----------------------------------------------------------------
 
 void Engine::Loop() {
+  last_batch_ = std::chrono::steady_clock::now();
   for (bool last = false; !last;) {
     Inbox::Batch batch = inbox_.Take(kBatchMax, kTick);
     last = batch.last;
@@ -191,22 +196,40 @@ void Engine::Loop() {
   sessions_.CloseAll(Stopping());
 }
 
+// Workers may have been answering all the while, into sockets that nobody read:
+// after a standstill every lease lasts at least once more.
+void Engine::NoticeStandstill(int64_t now_us) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto gap = now - std::exchange(last_batch_, now);
+  const std::chrono::microseconds quarter_lease(options_.lease_duration_us / 4);
+  if (gap > kStandstillMin && gap > quarter_lease) {
+    expire_from_us_ = now_us + options_.lease_duration_us;
+  }
+}
+
 void Engine::RunBatch(Inbox::Batch batch) {
   const int64_t now_us = clock_();
+  NoticeStandstill(now_us);
   for (Command& command : batch.commands) {
     if (command.reads_store) Flush(now_us);
     absl::Status status = ledger_.Run(command.run, now_us);
+    // What was undone was not processed; workers send it again.
+    if (!status.ok() && ledger_.step_wrote()) sessions_.ForgetProcessed();
     answers_.push_back({std::move(command), std::move(status), ledger_.step_wrote()});
   }
   // Nobody's time is over because the engine was busy: what was not heard yet
   // may renew.
-  RunOwnSteps(now_us, std::min(now_us, batch.next_posted_us.value_or(now_us)));
+  RunOwnSteps(std::min(now_us, batch.next_posted_us.value_or(now_us)));
   Flush(now_us);
 }
 
-void Engine::RunOwnSteps(int64_t now_us, int64_t heard_until_us) {
+void Engine::RunOwnSteps(int64_t heard_until_us) {
+  // Later than the batch's begin, if its commands took long: a new lease lasts
+  // from now.
+  const int64_t now_us = clock_();
   if (now_us < own_steps_from_us_) return;
-  const auto expire = [heard_until_us](Ledger* ledger, int64_t) {
+  const auto expire = [this, heard_until_us](Ledger* ledger, int64_t) {
+    if (heard_until_us < expire_from_us_) return absl::OkStatus();
     return ExpireLeases(ledger, heard_until_us);
   };
   for (const Ledger::Step& step : {Ledger::Step(expire), Ledger::Step(GiveGangs)}) {
@@ -222,11 +245,13 @@ void Engine::Flush(int64_t now_us) {
   const absl::Status committed = ledger_.Commit(now_us);
   if (committed.ok()) {
     sessions_.Acknowledge();
+    sessions_.SendViews(&ledger_.queue());
   } else {
+    // No views: a worker whose result was rolled back would take its absence
+    // from what it should hold for an acknowledgement.
     sessions_.ForgetProcessed();
     own_steps_from_us_ = now_us + kOwnStepsPauseUs;
   }
-  sessions_.SendViews(&ledger_.queue());
   for (Answer& answer : answers_) {
     const bool undone = answer.status.ok() && answer.wrote && !committed.ok();
     answer.command.done(undone ? committed : answer.status);

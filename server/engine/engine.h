@@ -17,6 +17,7 @@
 #define MODLAB_SERVER_ENGINE_ENGINE_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -101,8 +102,9 @@ class Engine {
                               int64_t now_us);
 
   void Loop();
+  void NoticeStandstill(int64_t now_us);
   void RunBatch(Inbox::Batch batch);
-  void RunOwnSteps(int64_t now_us, int64_t heard_until_us);
+  void RunOwnSteps(int64_t heard_until_us);
   void Flush(int64_t now_us);
 
   Store* const store_;
@@ -116,6 +118,8 @@ class Engine {
   Sessions sessions_;
   std::vector<Answer> answers_;  // due after the next commit
   int64_t own_steps_from_us_ = 0;
+  int64_t expire_from_us_ = 0;
+  std::chrono::steady_clock::time_point last_batch_;
 
   std::thread thread_;
 };

@@ -37,7 +37,7 @@ absl::StatusOr<int64_t> PlaceJob(const SweepPlan& plan, const SweepPlan::Planned
   job.shape_key = plan.shape_keys[planned.shape];
   job.config = planned.config;
   if (!known->has_value() || plan.force) {
-    const int32_t replicate = known->has_value() ? (*known)->replicate + 1 : 0;
+    const int32_t replicate = known->has_value() ? (*known)->newest_replicate + 1 : 0;
     absl::StatusOr<int64_t> id =
         writer->InsertJob(planned.config, planned.job_key, job.shape_key, replicate, now_us);
     if (!id.ok()) return id.status();

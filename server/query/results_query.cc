@@ -40,6 +40,11 @@ absl::StatusOr<std::vector<v1::Metric>> ParseMetrics(
   for (const std::string& name : names) {
     const absl::StatusOr<v1::Metric> metric = ParseMetric(name);
     if (!metric.ok()) return metric.status();
+    if (*metric < v1::ID) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("metrics: ", QuotedWord(name),
+                       " is measured while a job trains; ask for its curve, or for \"id\""));
+    }
     if (std::find(metrics.begin(), metrics.end(), *metric) != metrics.end()) {
       return absl::InvalidArgumentError(
           absl::StrCat("metrics: \"", name, "\" stands there twice; each metric may once"));

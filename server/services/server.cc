@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kThreads = 16;
 constexpr size_t kCallsWaitingMax = 1024;
-constexpr int kReceivedBytesMax = 4 << 20;
+constexpr int kReceivedBytesMax = 16 << 20;  // the largest sweep's lists of values
 // The answer limit is of the message itself; some room for its frame.
 constexpr int kSentBytesMax = static_cast<int>(kAnswerBytesMax) + (1 << 20);
 constexpr int kStreamsPerConnectionMax = 1024;

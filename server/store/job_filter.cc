@@ -12,12 +12,12 @@ namespace {
 absl::Status UnknownField(const std::string& field) {
   std::vector<std::string> known = JobFieldNames();
   known.push_back("state");
-  known.push_back("id");
+  known.push_back("job");
   const std::string nearest = NearestWord(field, known);
   return absl::InvalidArgumentError(
       absl::StrCat("filter on unknown field ", QuotedWord(field),
-                   nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"),
-                   " Known are the fields of a job's config, \"state\" and \"id\""));
+                   nearest.empty() ? ";" : absl::StrCat("; did you mean \"", nearest, "\"?"),
+                   " known are the fields of a job's config, \"state\" and \"job\""));
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ absl::StatusOr<JobFilter> JobFilter::Parse(const std::vector<v1::FieldFilter>& f
     absl::Status status;
     if (filter.field() == "state") {
       status = result.AddStates(filter);
-    } else if (filter.field() == "id") {
+    } else if (filter.field() == "job") {
       status = result.AddIds(filter);
     } else if (CheckJobField(filter.field()).ok()) {
       status = result.AddConfigField(filter);

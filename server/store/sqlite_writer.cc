@@ -105,16 +105,16 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
   absl::Status status = NeedTransaction();
   if (!status.ok()) return status;
   Statement row = connection_->Prepare(
-      "SELECT id, state, replicate, attempt FROM jobs WHERE job_key = ? ORDER BY replicate DESC "
-      "LIMIT 1");
+      "SELECT id, state, attempt, (SELECT max(replicate) FROM jobs WHERE job_key = ?1)"
+      "  FROM jobs WHERE job_key = ?1 ORDER BY state IN (4, 5), replicate DESC LIMIT 1");
   const absl::StatusOr<bool> found = row.BindText(job_key).Step();
   if (!found.ok()) return found.status();
   if (!*found) return std::optional<KnownJob>();
   KnownJob job;
   job.id = row.Int(0);
   job.state = static_cast<v1::JobState>(row.Int(1));
-  job.replicate = static_cast<int32_t>(row.Int(2));
-  job.attempt = static_cast<int32_t>(row.Int(3));
+  job.attempt = static_cast<int32_t>(row.Int(2));
+  job.newest_replicate = static_cast<int32_t>(row.Int(3));
   return std::make_optional(job);
 }
 

@@ -37,8 +37,8 @@ namespace modlab {
 struct KnownJob {
   int64_t id = 0;
   v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
-  int32_t replicate = 0;
-  int32_t attempt = 0;  // times leased so far
+  int32_t attempt = 0;           // times leased so far
+  int32_t newest_replicate = 0;  // the highest of any job of this config
 };
 
 class Store {
@@ -103,7 +103,8 @@ class Store::Writer {
   // Returns the new sweep's id.
   virtual absl::StatusOr<std::string> InsertSweep(const v1::SweepSpec& spec,
                                                   absl::string_view request_id, int64_t now_us) = 0;
-  // The newest replicate of a config.
+  // The job that stands for a config: its newest replicate that is neither
+  // FAILED nor CANCELLED, else the newest.
   virtual absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) = 0;
   // Makes a QUEUED job; returns its id.
   virtual absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical,

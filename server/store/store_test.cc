@@ -157,9 +157,26 @@ TEST_F(StoreTest, FindsTheNewestReplicate) {
   const std::optional<KnownJob> found = *writer()->FindJob(JobKey(config));
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->id, second);
-  EXPECT_EQ(found->replicate, 1);
+  EXPECT_EQ(found->newest_replicate, 1);
   EXPECT_EQ(found->state, v1::RUNNING);
   EXPECT_EQ(found->attempt, 3);
+  Commit();
+}
+
+// A repetition that was forced and then cancelled does not hide the result that
+// is there: the config would be trained again for nothing.
+TEST_F(StoreTest, AFinishedJobStandsForItsConfigBeforeACancelledRepetition) {
+  Begin();
+  const std::string sweep = AddSweep("s");
+  const v1::JobConfig config = Config({});
+  const int64_t finished = AddJob(sweep, config, 0);
+  Start(finished, 1);
+  ASSERT_TRUE(writer()->FinishJob(finished, v1::JobResult(), 5).ok());
+  ASSERT_TRUE(writer()->CancelJob(AddJob(sweep, config, 1), 6).ok());
+  const std::optional<KnownJob> found = *writer()->FindJob(JobKey(config));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->id, finished);
+  EXPECT_EQ(found->newest_replicate, 1);
   Commit();
 }
 
@@ -366,9 +383,9 @@ TEST_F(StoreTest, FiltersKeepWhatTheySay) {
   EXPECT_THAT(Ids("", {Filter("learning_rate", {"0.0010"})}), ElementsAre(1, 4));
   EXPECT_THAT(Ids("", {Filter("state", {"running"})}), ElementsAre(2));
   EXPECT_THAT(Ids("", {Filter("state", {"QUEUED", "running"})}), ElementsAre(1, 2, 3, 4));
-  EXPECT_THAT(Ids("", {Filter("id", {"4", "1", "99"})}), ElementsAre(1, 4));
-  EXPECT_THAT(Ids("", {Filter("id", {"4", "1"})}, 1), ElementsAre(4));
-  EXPECT_THAT(Ids("", {Filter("id", {"1"}), Filter("id", {"2"})}), IsEmpty());
+  EXPECT_THAT(Ids("", {Filter("job", {"4", "1", "99"})}), ElementsAre(1, 4));
+  EXPECT_THAT(Ids("", {Filter("job", {"4", "1"})}, 1), ElementsAre(4));
+  EXPECT_THAT(Ids("", {Filter("job", {"1"}), Filter("job", {"2"})}), IsEmpty());
   EXPECT_THAT(Ids("", {Filter("state", {"running"}), Filter("state", {"queued"})}), IsEmpty());
   EXPECT_THAT(Ids("", {Filter("rules", {"8"})}), IsEmpty());
 }
@@ -383,7 +400,7 @@ TEST_F(StoreTest, BadFiltersAreRefusedWithTheNearestWord) {
   EXPECT_THAT(std::string(value.message()), HasSubstr("modular"));
   for (const v1::FieldFilter& bad :
        {Filter("rules", {"two"}), Filter("rules", {}), Filter("state", {"sleeping"}),
-        Filter("id", {"0"}), Filter("id", {"1x"}), Filter("", {"1"})}) {
+        Filter("job", {"0"}), Filter("job", {"1x"}), Filter("", {"1"})}) {
     EXPECT_THAT(FilterError(bad), IsStatus(absl::StatusCode::kInvalidArgument));
   }
   const std::vector<v1::FieldFilter> many(65, Filter("rules", {"2"}));
