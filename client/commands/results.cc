@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "client/commands/command.h"
 #include "client/format.h"
 #include "client/table.h"
