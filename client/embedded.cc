@@ -1,6 +1,5 @@
 #include "client/embedded.h"
 
-#include <stdlib.h>
 #include <sys/un.h>
 
 #include <cerrno>

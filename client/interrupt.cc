@@ -1,11 +1,11 @@
 #include "client/interrupt.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <functional>
 #include <list>
 #include <mutex>

@@ -1,8 +1,7 @@
 #include "client/supervisor.h"
 
-#include <signal.h>
-
 #include <chrono>
+#include <csignal>
 #include <mutex>
 #include <string>
 #include <utility>
