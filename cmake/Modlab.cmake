@@ -5,6 +5,10 @@ add_library(modlab_options INTERFACE)
 target_include_directories(modlab_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(modlab_options INTERFACE -Wall -Wextra -Wpedantic -Wnon-virtual-dtor
                                                 -Wold-style-cast -Wshadow -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+  # At -O3 it raises false alarms about std::variant.
+  target_compile_options(modlab_options INTERFACE -Wno-maybe-uninitialized)
+endif()
 target_compile_definitions(modlab_options INTERFACE MODLAB_VERSION="${PROJECT_VERSION}")
 
 # LibTorch as a system library: its headers do not pass our warnings.
