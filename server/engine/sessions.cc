@@ -46,8 +46,7 @@ void Sessions::SendViews(Queue* queue) {
     if (session == sessions_.end() || session->second.channel == nullptr) continue;
     v1::CoordinatorView view = frame_;
     view.set_reports_acknowledged(session->second.acknowledged);
-    queue->FillGangs(worker_id, &view);
-    session->second.channel->Send(view);
+    if (queue->FillGangs(worker_id, &view)) session->second.channel->Send(view);
   }
   unanswered_.clear();
 }

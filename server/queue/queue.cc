@@ -190,7 +190,10 @@ Queue::Verdict Queue::GiveBack(int64_t job_id) {
   ++revision_;
   Job& job = jobs_.at(job_id);
   const Lease& lease = leases_.at(job_id);
-  Verdict verdict{job_id, true, job.failures, lease.worker->facts.name(), lease.iteration};
+  // A worker that was not heard of since the start has no name yet.
+  const v1::Worker& facts = lease.worker->facts;
+  const std::string& name = facts.name().empty() ? facts.id() : facts.name();
+  Verdict verdict{job_id, true, job.failures, name, lease.iteration};
   DropLease(job_id);
   Wait(job_id, &job);
   return verdict;

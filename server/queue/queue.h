@@ -121,7 +121,9 @@ class Queue {
   void Disconnect(absl::string_view worker_id);
   bool KnowsWorker(absl::string_view worker_id) const;
   // Sets the gangs that the worker should hold; none for an unknown worker.
-  void FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const;
+  // False where that is not known before its next view, since it has leases to
+  // claim.
+  bool FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const;
   // Workers whose gangs changed since the last call, by id.
   std::vector<std::string> TakeChangedWorkers();
   // By name, then id. Workers that were not heard of since the queue was built

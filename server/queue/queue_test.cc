@@ -347,10 +347,13 @@ TEST_F(QueueTest, AClaimOfAnotherAttemptRenewsNothing) {
 
 TEST_F(QueueTest, ARebuiltQueueKeepsWorkersAndGangs) {
   AddJobs(1, 4, "a");
+  Update(View("v", 1, 1));
+  EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
   Update(View("w", 2, 2));
-  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1", "w: 3/1"));
-  Update(Obedient(View("w", 2, 2)));
-  // Memory was ahead of the store: there job 2 still runs, 3 and 4 wait.
+  EXPECT_THAT(Assign(), ElementsAre("w: 2/1", "w: 3/1"));
+  v1::WorkerView view = Obedient(View("w", 2, 2));
+  Update(view);
+  // Memory was ahead of the store: there job 2 still runs, and 3 and 4 wait.
   queue_->RemoveJob(2);
   std::unique_ptr<Queue> old = std::move(queue_);
   queue_ = NewQueue();
@@ -358,20 +361,18 @@ TEST_F(QueueTest, ARebuiltQueueKeepsWorkersAndGangs) {
     UnfinishedJob job = Job(id, "a");
     job.state = v1::RUNNING;
     job.attempt = 1;
-    job.worker_id = "w";
+    job.worker_id = id == 1 ? "v" : "w";
     queue_->AddJob(job, now_);
   }
   AddJobs(3, 4, "a");
   queue_->AdoptWorkers(*old);
-  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1"));
-  EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("w"));
-  v1::WorkerView view = Obedient(View("w", 2, 2));
-  v1::HeldLease* held = view.add_held();
-  held->set_job_id(2);
-  held->set_attempt(1);
-  held->set_gang_id(100);
-  Update(view);
-  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1 2/1"));
+  EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("v", "w"));
+  EXPECT_THAT(Desired("v"), ElementsAre("100: 1/1"));
+  v1::CoordinatorView unknown;
+  EXPECT_FALSE(queue_->FillGangs("w", &unknown)) << "it has not claimed job 2 yet";
+  view.set_slots_idle(1);
+  EXPECT_THAT(Update(view), IsEmpty());
+  EXPECT_THAT(Desired("w"), ElementsAre("101: 2/1"));
   EXPECT_THAT(Assign(), ElementsAre("w: 3/1"));
 }
 

@@ -79,10 +79,11 @@ bool Queue::KnowsWorker(absl::string_view worker_id) const {
   return workers_.count(std::string(worker_id)) > 0;
 }
 
-void Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const {
+bool Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const {
   view->clear_gangs();
   auto worker = workers_.find(std::string(worker_id));
-  if (worker == workers_.end()) return;
+  if (worker == workers_.end()) return true;
+  if (!worker->second.unclaimed.empty()) return false;
   for (const auto& [gang_id, gang] : worker->second.gangs) {
     v1::Gang* out = view->add_gangs();
     out->set_id(gang_id);
@@ -94,6 +95,7 @@ void Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) co
       lease->mutable_config()->ParseFromString(job.config);
     }
   }
+  return true;
 }
 
 std::vector<std::string> Queue::TakeChangedWorkers() {
