@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -24,12 +25,17 @@
 #include "absl/time/time.h"
 
 namespace modlab::e2e {
+namespace {
+
+constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
+
+}  // namespace
 
 bool WaitUntil(const std::function<bool()>& condition, absl::Duration patience) {
   const absl::Time deadline = absl::Now() + patience;
   while (!condition()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(10));
+    if (testing::Test::HasFailure() || absl::Now() > deadline) return false;
+    absl::SleepFor(kPollInterval);
   }
   return true;
 }
@@ -82,16 +88,17 @@ Process::Process(std::vector<std::string> argv, const std::string& out_path,
 Process::~Process() { Kill(); }
 
 std::optional<int> Process::Wait(absl::Duration patience) {
-  WaitUntil(
-      [this] {
-        if (exit_code_ || pid_ < 0) return true;
-        int status = 0;
-        if (waitpid(pid_, &status, WNOHANG) == pid_) {
-          exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-        }
-        return exit_code_.has_value();
-      },
-      patience);
+  const absl::Time deadline = absl::Now() + patience;
+  while (!exit_code_ && pid_ > 0) {
+    int status = 0;
+    if (waitpid(pid_, &status, WNOHANG) == pid_) {
+      exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    } else if (absl::Now() > deadline) {
+      break;
+    } else {
+      absl::SleepFor(kPollInterval);
+    }
+  }
   return exit_code_;
 }
 

@@ -17,7 +17,8 @@ namespace modlab::e2e {
 // Generous: a loaded machine must not fail a test, a hang must not hold it up.
 inline constexpr absl::Duration kPatience = absl::Seconds(60);
 
-// Polls until `condition` holds; false after `patience`.
+// Polls until `condition` holds; false after `patience`, and once the test has
+// failed.
 bool WaitUntil(const std::function<bool()>& condition, absl::Duration patience = kPatience);
 
 // The whole of a file; "" where there is none.
