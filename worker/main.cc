@@ -101,6 +101,10 @@ int Main(int argc, char** argv) {
       if (options.server.empty()) {
         throw CLI::ValidationError("--server", "required; or set MODLAB_SERVER");
       }
+      if (options.server.find(':') == std::string::npos) {
+        throw CLI::ValidationError(
+            "--server", "\"" + options.server + "\" is no address; give HOST:PORT or unix:PATH");
+      }
       if (options.name.size() > 128) {
         throw CLI::ValidationError("--name", "at most 128 characters are allowed");
       }
