@@ -86,19 +86,38 @@ TEST(StoreTest, DatabaseOfANewerSchema) {
   EXPECT_EQ(cluster.Rows({"ls"}).size(), 1u);
 }
 
-// Mounts a file system of `megabytes` at `path` that only this process and its
-// children see. False where that is not allowed.
-bool MountSmallDisk(const std::string& path, int megabytes) {
-  const uid_t user = getuid();
-  if (unshare(CLONE_NEWNS) != 0) {
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-    WriteFile("/proc/self/uid_map", absl::StrCat("0 ", user, " 1"));
+// A small file system at `path` that only this process and its children see.
+class SmallDisk {
+ public:
+  SmallDisk(const std::string& path, int megabytes) : path_(path) {
+    mounted_ = Mount(absl::StrCat("size=", megabytes, "m"));
   }
-  return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         mkdir(path.c_str(), 0755) == 0 &&
-         mount("tmpfs", path.c_str(), "tmpfs", 0, absl::StrCat("size=", megabytes, "m").c_str()) ==
-             0;
-}
+  // What still uses it is no obstacle.
+  ~SmallDisk() {
+    if (mounted_) umount2(path_.c_str(), MNT_DETACH);
+  }
+
+  // False where mounting is not allowed.
+  bool mounted() const { return mounted_; }
+
+ private:
+  bool Mount(const std::string& options) {
+    const uid_t user = getuid();
+    const gid_t group = getgid();
+    if (unshare(CLONE_NEWNS) != 0) {
+      if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+      WriteFile("/proc/self/uid_map", absl::StrCat("0 ", user, " 1"));
+      WriteFile("/proc/self/setgroups", "deny");  // else gid_map may not be written
+      WriteFile("/proc/self/gid_map", absl::StrCat("0 ", group, " 1"));
+    }
+    return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+           mkdir(path_.c_str(), 0755) == 0 &&
+           mount("tmpfs", path_.c_str(), "tmpfs", 0, options.c_str()) == 0;
+  }
+
+  const std::string path_;
+  bool mounted_ = false;
+};
 
 // Takes all room that is left.
 void Fill(const std::string& path) {
@@ -113,7 +132,8 @@ void Fill(const std::string& path) {
 
 TEST(StoreTest, FullDiskRefusesAndForgetsNothing) {
   Cluster cluster;
-  if (!MountSmallDisk(cluster.data_dir(), 32)) GTEST_SKIP() << "needs to mount a file system";
+  const SmallDisk disk(cluster.data_dir(), 32);
+  if (!disk.mounted()) GTEST_SKIP() << "needs to mount a file system";
   cluster.StartCoordinator();
   const std::string before = cluster.Submit(Yaml(0));
   cluster.StartWorker(/*gang=*/4);
