@@ -85,8 +85,13 @@ template <typename Int>
 absl::StatusOr<Int> ParseInteger(absl::string_view field, absl::string_view word) {
   Int value = 0;
   if (IsInteger(word) && absl::SimpleAtoi(word, &value)) return value;
+  std::string allowed = "an integer";
+  if (IsInteger(word)) {
+    absl::StrAppend(&allowed, " between ", std::numeric_limits<Int>::min(), " and ",
+                    std::numeric_limits<Int>::max());
+  }
   return absl::InvalidArgumentError(
-      absl::StrCat(field, ": ", QuotedWord(word), " is not allowed; allowed: an integer"));
+      absl::StrCat(field, ": ", QuotedWord(word), " is not allowed; allowed: ", allowed));
 }
 
 // The fewest digits that restore the value; "1e-4", where to_chars has "1e-04".
