@@ -127,8 +127,8 @@ class GangTrainer : public Trainer {
   void Evaluate(int64_t first, int64_t done, int64_t index, double seconds,
                 GangObserver* observer) {
     std::vector<v1::CurvePoint> points = evaluation_.Point(parameters_, &sampler_, index);
-    const at::Tensor loss_sum = loss_sum_.to(at::kCPU, at::kDouble);
-    loss_sum_.zero_();
+    const at::Tensor loss_sum = loss_sum_.to(at::kCPU);
+    loss_sum_ = at::zeros_like(loss_sum_);
     for (size_t j = 0; j < members_.size(); ++j) {
       if (dropped_[members_[j]].load()) continue;
       v1::CurvePoint& point = points[j];

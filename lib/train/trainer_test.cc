@@ -183,6 +183,22 @@ TEST_F(TrainerTest, CurvesHaveTheUntrainedModelEveryIntervalAndTheEnd) {
   EXPECT_EQ(members.at(0).points.back().activation().values_size(), 16);
 }
 
+// Every training loss was reported as 0.
+TEST_F(TrainerTest, TheTrainingLossIsTheMeanSinceTheLastPoint) {
+  const auto members = TrainGang({Config(v1::MODULAR, v1::REGRESSION, 1)});
+  const auto value = [&](size_t point, v1::Metric metric) {
+    for (const v1::MetricValue& v : members.at(0).points[point].values()) {
+      if (v.metric() == metric) return v.value();
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+  };
+  for (size_t point = 1; point < members.at(0).points.size(); ++point) {
+    // It falls from point to point, so its mean lies between them, roughly.
+    EXPECT_GT(value(point, v1::TRAIN_LOSS), 0.5 * value(point, v1::EVAL_LOSS));
+    EXPECT_LT(value(point, v1::TRAIN_LOSS), 2.0 * value(point - 1, v1::EVAL_LOSS));
+  }
+}
+
 TEST_F(TrainerTest, TrainingLowersTheLoss) {
   v1::JobConfig config = Config(v1::GT_MODULAR, v1::REGRESSION, 1);
   config.set_iterations(600);
