@@ -18,8 +18,8 @@
 #include "lib/train/adam.h"
 #include "lib/train/device.h"
 #include "lib/train/evaluation.h"
-#include "lib/train/safetensors.h"
 #include "lib/train/sampler.h"
+#include "lib/weights/safetensors.h"
 
 namespace modlab {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "lib/config/job_config.h"
 #include "lib/train/device.h"
-#include "lib/train/safetensors.h"
+#include "lib/weights/safetensors.h"
 
 namespace modlab {
 namespace {

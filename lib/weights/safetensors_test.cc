@@ -1,4 +1,4 @@
-#include "lib/train/safetensors.h"
+#include "lib/weights/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

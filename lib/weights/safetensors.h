@@ -2,29 +2,16 @@
 // header (name -> dtype, shape, data_offsets), then the numbers. Python's
 // `safetensors` package opens such a file, and nothing in it can be executed.
 
-#ifndef MODLAB_LIB_TRAIN_SAFETENSORS_H_
-#define MODLAB_LIB_TRAIN_SAFETENSORS_H_
+#ifndef MODLAB_LIB_WEIGHTS_SAFETENSORS_H_
+#define MODLAB_LIB_WEIGHTS_SAFETENSORS_H_
 
-#include <cstdint>
-#include <map>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "lib/weights/tensor_file.h"
 
 namespace modlab {
-
-struct NamedArray {
-  std::string name;
-  std::vector<int64_t> shape;
-  std::vector<float> values;  // row by row
-};
-
-struct TensorFile {
-  std::vector<NamedArray> tensors;  // names are unique
-  std::map<std::string, std::string> metadata;
-};
 
 // Equal contents give equal bytes. Pure, thread-safe.
 std::string EncodeSafetensors(const TensorFile& file);
@@ -35,4 +22,4 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes);
 
 }  // namespace modlab
 
-#endif  // MODLAB_LIB_TRAIN_SAFETENSORS_H_
+#endif  // MODLAB_LIB_WEIGHTS_SAFETENSORS_H_

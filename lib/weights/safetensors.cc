@@ -1,6 +1,7 @@
-#include "lib/train/safetensors.h"
+#include "lib/weights/safetensors.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
