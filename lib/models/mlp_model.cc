@@ -1,118 +1,160 @@
 #include "lib/models/mlp_model.h"
 
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "lib/models/router.h"
+
 namespace modlab {
+namespace {
 
-MlpModel::MlpModel(const v1::JobConfig& canonical)
-    : rules_(canonical.rules()),
-      modules_(canonical.modules()),
-      encoder_dim_(canonical.encoder_dim()),
-      model_dim_(canonical.model_dim()),
-      units_(canonical.model_dim() / canonical.modules()),
-      router_(MakeRouter(canonical)) {}
-
-std::vector<ParameterSpec> MlpModel::Specs() const {
-  std::vector<ParameterSpec> specs;
-  AddLinear("encoder_digit.0", 1, encoder_dim_, &specs);
-  AddLinear("encoder_digit.2", encoder_dim_, encoder_dim_, &specs);
-  AddLinear("encoder_operation.0", rules_, encoder_dim_, &specs);
-  AddLinear("encoder_operation.2", encoder_dim_, encoder_dim_, &specs);
-  if (router_) {
-    AddGroupLinear("MLP.0", modules_, 3 * encoder_dim_, units_, &specs);
-    AddGroupLinear("MLP.2", modules_, units_, model_dim_ + router_->score_outputs(), &specs);
-    router_->AddParameters(&specs);
-  } else {
-    AddLinear("MLP.0", 3 * encoder_dim_, model_dim_, &specs);
-    AddLinear("MLP.2", model_dim_, model_dim_, &specs);
-  }
-  AddLinear("decoder.0", model_dim_, encoder_dim_, &specs);
-  AddLinear("decoder.2", encoder_dim_, 1, &specs);
-  return specs;
-}
-
-MlpModel::Folded MlpModel::Fold(const Parameters& parameters) const {
-  const int64_t jobs = parameters.jobs(), e = encoder_dim_;
-  const auto get = [&](const char* name) -> const at::Tensor& { return parameters.at(name); };
-  Folded folded;
-
-  // A one-hot input picks a column of the rule encoder's first layer.
-  const at::Tensor rule_hidden = at::relu(get("encoder_operation.0.weight").transpose(1, 2) +
-                                          get("encoder_operation.0.bias").unsqueeze(1));
-  folded.rule_code = at::baddbmm(get("encoder_operation.2.bias").unsqueeze(1), rule_hidden,
-                                 get("encoder_operation.2.weight").transpose(1, 2));
-
-  // The modules' layers as one matrix each; MONOLITHIC is one module of D units.
-  at::Tensor first;       // [J, 3e, M K]
-  at::Tensor first_bias;  // [J, 1, M K]
-  if (router_) {
-    first = get("MLP.0.w").permute({0, 2, 1, 3}).reshape({jobs, 3 * e, model_dim_});
-    first_bias = get("MLP.0.b").view({jobs, 1, model_dim_});
-    folded.output_weight = get("MLP.2.w");
-    folded.output_bias = get("MLP.2.b").squeeze(1);
-  } else {
-    first = get("MLP.0.weight").transpose(1, 2);
-    first_bias = get("MLP.0.bias").unsqueeze(1);
-    folded.output_weight = get("MLP.2.weight").transpose(1, 2).unsqueeze(1);
-    folded.output_bias = get("MLP.2.bias").unsqueeze(1);
+class MlpNetwork : public Network {
+ public:
+  // `router` is null for MONOLITHIC, which is one module of D units.
+  MlpNetwork(const v1::JobConfig& config, const Router* router, const Parameters& parameters)
+      : parameters_(parameters),
+        router_(router),
+        modules_(config.modules()),
+        units_(config.model_dim() / config.modules()),
+        encoder_dim_(config.encoder_dim()),
+        model_dim_(config.model_dim()) {
+    Fold();
   }
 
-  // The digit encoder's last layer meets the modules' first: once for each digit.
-  const at::Tensor of_a = first.narrow(1, 0, e), of_b = first.narrow(1, e, e);
-  const at::Tensor encoder = get("encoder_digit.2.weight").transpose(1, 2);  // [J, e, e]
-  const at::Tensor encoder_bias = get("encoder_digit.2.bias").unsqueeze(1);  // [J, 1, e]
-  // Each sample has one rule, so what all samples share goes into the rule's row.
-  const at::Tensor shared = at::baddbmm(first_bias, encoder_bias, of_a + of_b);
-  const at::Tensor of_rule = at::baddbmm(shared, folded.rule_code, first.narrow(1, 2 * e, e));
-  folded.first = at::cat({at::bmm(encoder, of_a), at::bmm(encoder, of_b), of_rule}, 1);
-
-  // The modules' last layer meets the decoder's first.
-  const at::Tensor decoder = get("decoder.0.weight").transpose(1, 2);  // [J, D, e]
-  const at::Tensor output_weight =
-      folded.output_weight.narrow(-1, 0, model_dim_).reshape({jobs, model_dim_, model_dim_});
-  folded.last = at::cat({at::bmm(output_weight, decoder),
-                         at::bmm(folded.output_bias.narrow(-1, 0, model_dim_), decoder)},
-                        1);
-  return folded;
-}
-
-at::Tensor MlpModel::Hidden(const Parameters& parameters, const Folded& folded,
-                            const MlpBatch& batch) const {
-  const at::Tensor weight = parameters.at("encoder_digit.0.weight").view({-1, 1, 1, encoder_dim_});
-  const at::Tensor bias = parameters.at("encoder_digit.0.bias").view({-1, 1, 1, encoder_dim_});
-  const at::Tensor code = at::relu(at::addcmul(bias, batch.digits.unsqueeze(-1), weight));
-  const at::Tensor input = at::cat({code.select(1, 0), code.select(1, 1), batch.rule}, -1);
-  return at::relu(at::bmm(input, folded.first));
-}
-
-at::Tensor MlpModel::Route(const Parameters& parameters, const Folded& folded,
-                           const MlpBatch& batch) const {
-  RouterInput input{batch.digits, batch.rule,           folded.rule_code,
-                    {},           folded.output_weight, folded.output_bias};
-  if (router_->needs_modules()) input.hidden = Hidden(parameters, folded, batch);
-  return router_->Route(parameters, input);
-}
-
-MlpModel::Output MlpModel::Forward(const Parameters& parameters, const Folded& folded,
-                                   const MlpBatch& batch) const {
-  const int64_t jobs = batch.rule.size(0), samples = batch.rule.size(1);
-  Output output;
-  at::Tensor mixed = Hidden(parameters, folded, batch);
-  at::Tensor p;
-  if (router_) {
-    output.p = router_->Route(parameters, {batch.digits, batch.rule, folded.rule_code, mixed,
-                                           folded.output_weight, folded.output_bias});
-    p = output.p;
-    mixed = (mixed.view({jobs, samples, modules_, units_}) * p.unsqueeze(-1))
-                .view({jobs, samples, model_dim_});
-  } else {
-    p = at::ones({jobs, samples, 1}, batch.rule.options());
+  Output Forward(const Batch& batch) const override {
+    const int64_t jobs = batch.jobs(), columns = batch.columns();
+    Output output;
+    at::Tensor mixed = Hidden(batch);
+    at::Tensor p;
+    if (router_ != nullptr) {
+      output.p = router_->Route(parameters_, {batch.input, batch.rule, rule_code_, mixed,
+                                              output_weight_, output_bias_});
+      p = output.p;
+      mixed = (mixed.view({jobs, modules_, units_, columns}) * p.unsqueeze(2))
+                  .view({jobs, model_dim_, columns});
+    } else {
+      p = at::ones({jobs, 1, columns}, batch.rule.options());
+    }
+    const at::Tensor decoded = at::relu(
+        at::baddbmm(Get("decoder.0.bias").unsqueeze(-1), last_, at::cat({mixed, p}, 1)));
+    output.prediction =
+        at::baddbmm(Get("decoder.2.bias").unsqueeze(-1), Get("decoder.2.weight"), decoded);
+    return output;
   }
-  const at::Tensor decoded =
-      at::relu(at::baddbmm(parameters.at("decoder.0.bias").unsqueeze(1), at::cat({mixed, p}, -1),
-                           folded.last));  // [J, B, e]
-  output.prediction = at::baddbmm(parameters.at("decoder.2.bias").unsqueeze(1), decoded,
-                                  parameters.at("decoder.2.weight").transpose(1, 2))
-                          .squeeze(-1);
-  return output;
+
+  at::Tensor Route(const Batch& batch) const override {
+    RouterInput input{batch.input, batch.rule, rule_code_, {}, output_weight_, output_bias_};
+    if (router_->needs_modules()) input.hidden = Hidden(batch);
+    return router_->Route(parameters_, input);
+  }
+
+ private:
+  const at::Tensor& Get(const char* name) const { return parameters_.at(name); }
+
+  void Fold() {
+    const int64_t jobs = parameters_.jobs(), e = encoder_dim_;
+
+    // A one-hot input picks a column of the rule encoder's first layer.
+    const at::Tensor rule_hidden = at::relu(Get("encoder_operation.0.weight") +
+                                            Get("encoder_operation.0.bias").unsqueeze(-1));
+    rule_code_ = at::baddbmm(Get("encoder_operation.2.bias").unsqueeze(-1),
+                             Get("encoder_operation.2.weight"), rule_hidden);
+
+    // The modules' layers as one matrix each.
+    at::Tensor first;       // [J, M K, 3e]
+    at::Tensor first_bias;  // [J, M K, 1]
+    if (router_ != nullptr) {
+      first = Get("MLP.0.w").transpose(2, 3).reshape({jobs, model_dim_, 3 * e});
+      first_bias = Get("MLP.0.b").view({jobs, model_dim_, 1});
+      output_weight_ = Get("MLP.2.w");
+      output_bias_ = Get("MLP.2.b").squeeze(1);
+    } else {
+      first = Get("MLP.0.weight");
+      first_bias = Get("MLP.0.bias").unsqueeze(-1);
+      output_weight_ = Get("MLP.2.weight").transpose(1, 2).unsqueeze(1);
+      output_bias_ = Get("MLP.2.bias").unsqueeze(1);
+    }
+
+    // The digit encoder's last layer meets the modules' first: once for each digit.
+    const at::Tensor of_a = first.narrow(2, 0, e), of_b = first.narrow(2, e, e);
+    const at::Tensor& encoder = Get("encoder_digit.2.weight");
+    const at::Tensor encoder_bias = Get("encoder_digit.2.bias").unsqueeze(-1);
+    // Each sample has one rule, so what all samples share goes into the rule's column.
+    const at::Tensor shared = at::baddbmm(first_bias, of_a + of_b, encoder_bias);
+    const at::Tensor of_rule = at::baddbmm(shared, first.narrow(2, 2 * e, e), rule_code_);
+    first_ = at::cat({at::bmm(of_a, encoder), at::bmm(of_b, encoder), of_rule}, 2);
+
+    // The modules' last layer meets the decoder's first.
+    const at::Tensor& decoder = Get("decoder.0.weight");  // [J, e, D]
+    const at::Tensor output_weight =
+        output_weight_.narrow(-1, 0, model_dim_).reshape({jobs, model_dim_, model_dim_});
+    last_ = at::cat({at::bmm(decoder, output_weight.transpose(1, 2)),
+                     at::bmm(decoder, output_bias_.narrow(-1, 0, model_dim_).transpose(1, 2))},
+                    2);
+  }
+
+  // What the modules compute before their last layer, [J, M K, T].
+  at::Tensor Hidden(const Batch& batch) const {
+    const at::Tensor& weight = Get("encoder_digit.0.weight");  // [J, e, 1]
+    const at::Tensor bias = Get("encoder_digit.0.bias").unsqueeze(-1);
+    const auto code = [&](int64_t digit) {
+      return at::relu(at::addcmul(bias, batch.input.narrow(1, digit, 1), weight));
+    };
+    return at::relu(at::bmm(first_, at::cat({code(0), code(1), batch.rule}, 1)));
+  }
+
+  const Parameters& parameters_;
+  const Router* const router_;
+  const int64_t modules_;
+  const int64_t units_;  // K = D / M
+  const int64_t encoder_dim_;
+  const int64_t model_dim_;
+  at::Tensor rule_code_;      // [J, e, R]
+  at::Tensor first_;          // [J, M K, 2e + R] (encoded digits, rule) -> hidden
+  at::Tensor output_weight_;  // [J, M, K, D + score outputs]
+  at::Tensor output_bias_;    // [J, M, D + score outputs]
+  at::Tensor last_;           // [J, e, M K + M] (mixed hidden, p) -> decoder
+};
+
+class MlpModel : public Model {
+ public:
+  explicit MlpModel(const v1::JobConfig& canonical)
+      : config_(canonical), router_(MakeRouter(canonical)) {}
+
+  std::vector<ParameterSpec> Specs() const override {
+    const int64_t e = config_.encoder_dim(), D = config_.model_dim(), M = config_.modules();
+    std::vector<ParameterSpec> specs;
+    AddLinear("encoder_digit.0", 1, e, &specs);
+    AddLinear("encoder_digit.2", e, e, &specs);
+    AddLinear("encoder_operation.0", config_.rules(), e, &specs);
+    AddLinear("encoder_operation.2", e, e, &specs);
+    if (router_) {
+      AddGroupLinear("MLP.0", M, 3 * e, D / M, &specs);
+      AddGroupLinear("MLP.2", M, D / M, D + router_->score_outputs(), &specs);
+      router_->AddParameters(&specs);
+    } else {
+      AddLinear("MLP.0", 3 * e, D, &specs);
+      AddLinear("MLP.2", D, D, &specs);
+    }
+    AddLinear("decoder.0", D, e, &specs);
+    AddLinear("decoder.2", e, 1, &specs);
+    return specs;
+  }
+
+  std::unique_ptr<Network> Bind(const Parameters& parameters) const override {
+    return std::make_unique<MlpNetwork>(config_, router_.get(), parameters);
+  }
+
+ private:
+  const v1::JobConfig config_;
+  const std::unique_ptr<Router> router_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> MakeMlpModel(const v1::JobConfig& canonical) {
+  return std::make_unique<MlpModel>(canonical);
 }
 
 }  // namespace modlab

@@ -16,9 +16,9 @@ int64_t ParameterSpec::size() const {
 }
 
 void AddLinear(const std::string& name, int64_t in, int64_t out,
-               std::vector<ParameterSpec>* specs) {
+               std::vector<ParameterSpec>* specs, bool bias) {
   specs->push_back({name + ".weight", {out, in}, in});
-  specs->push_back({name + ".bias", {out}, in});
+  if (bias) specs->push_back({name + ".bias", {out}, in});
 }
 
 void AddGroupLinear(const std::string& name, int64_t groups, int64_t in, int64_t out,

@@ -26,8 +26,9 @@ struct ParameterSpec {
   int64_t size() const;
 };
 
-// Adds weight [out, in] and bias [out] of a linear layer, named as PyTorch does.
-void AddLinear(const std::string& name, int64_t in, int64_t out, std::vector<ParameterSpec>* specs);
+// Adds weight [out, in] and, unless without, bias [out] of a linear layer, named as PyTorch does.
+void AddLinear(const std::string& name, int64_t in, int64_t out, std::vector<ParameterSpec>* specs,
+               bool bias = true);
 
 // Adds w [groups, in, out] and b [1, groups, out] of a linear layer per group.
 void AddGroupLinear(const std::string& name, int64_t groups, int64_t in, int64_t out,

@@ -1,7 +1,15 @@
 #include "lib/models/router.h"
 
+#include <string>
+#include <utility>
+
+#include "lib/config/widths.h"
+
 namespace modlab {
 namespace {
+
+// Row r of `table` for every column whose rule is r. [J, M, R], [J, R, T] -> [J, M, T].
+at::Tensor LookUp(const at::Tensor& table, const at::Tensor& rule) { return at::bmm(table, rule); }
 
 // The last output of each module is its score. (section 2, "joint scorer")
 class JointScorer : public Router {
@@ -15,10 +23,10 @@ class JointScorer : public Router {
     const int64_t jobs = weight.size(0), modules = weight.size(1), units = weight.size(2);
     // One product with a block-diagonal matrix: score m sees module m's units only.
     const at::Tensor blocks =
-        (weight.unsqueeze(-1) * at::eye(modules, weight.options()).view({1, modules, 1, modules}))
-            .view({jobs, modules * units, modules});
-    const at::Tensor bias = input.output_bias.select(-1, -1).unsqueeze(1);  // [J, 1, M]
-    return at::softmax(at::baddbmm(bias, input.hidden, blocks), -1);
+        (weight.unsqueeze(2) * at::eye(modules, weight.options()).view({1, modules, modules, 1}))
+            .view({jobs, modules, modules * units});
+    const at::Tensor bias = input.output_bias.select(-1, -1).unsqueeze(-1);  // [J, M, 1]
+    return at::softmax(at::baddbmm(bias, blocks, input.hidden), 1);
   }
 };
 
@@ -26,8 +34,10 @@ class JointScorer : public Router {
 // (section 2, "separate scorer")
 class SeparateScorer : public Router {
  public:
-  SeparateScorer(int64_t rules, int64_t encoder_dim, int64_t model_dim)
-      : rules_(rules), encoder_dim_(encoder_dim), model_dim_(model_dim) {}
+  explicit SeparateScorer(const v1::JobConfig& canonical)
+      : rules_(canonical.rules()),
+        encoder_dim_(canonical.encoder_dim()),
+        model_dim_(canonical.model_dim()) {}
 
   bool needs_modules() const override { return true; }
 
@@ -39,31 +49,29 @@ class SeparateScorer : public Router {
   // Batched products of plain 3-D operands throughout: at::matmul would choose
   // its kernels by the number of jobs, and with them the last bits.
   at::Tensor Route(const Parameters& parameters, const RouterInput& input) const override {
-    const int64_t jobs = input.hidden.size(0), samples = input.hidden.size(1);
+    const int64_t jobs = input.hidden.size(0), columns = input.hidden.size(2);
     const int64_t modules = input.output_weight.size(1), units = input.output_weight.size(2);
-    const at::Tensor first = parameters.at("scorer.0.weight").transpose(1, 2);  // [J, D+2+R, e]
-    const at::Tensor for_output = first.narrow(1, 0, model_dim_);               // [J, D, e]
+    const at::Tensor& first = parameters.at("scorer.0.weight");    // [J, e, D+2+R]
+    const at::Tensor of_output = first.narrow(2, 0, model_dim_);   // [J, e, D]
     // The module's last layer and the scorer's first are both linear: multiply
     // the matrices, and the D outputs of every module are never computed.
     const at::Tensor weight =
-        at::bmm(input.output_weight.view({jobs, modules * units, model_dim_}), for_output)
+        at::bmm(input.output_weight.view({jobs, modules * units, model_dim_}),
+                of_output.transpose(1, 2))
             .view({jobs * modules, units, encoder_dim_});
-    const at::Tensor bias = at::bmm(input.output_bias, for_output);                  // [J, M, e]
-    const at::Tensor raw = at::cat({input.digits.transpose(1, 2), input.rule}, -1);  // [J, B, 2+R]
-    const at::Tensor of_raw = at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(1), raw,
-                                          first.narrow(1, model_dim_, 2 + rules_));  // [J, B, e]
-    const at::Tensor hidden = input.hidden.view({jobs, samples, modules, units})
-                                  .transpose(1, 2)
-                                  .contiguous()
-                                  .view({jobs * modules, samples, units});
+    const at::Tensor bias = at::bmm(input.output_bias, of_output.transpose(1, 2));  // [J, M, e]
+    const at::Tensor of_raw = at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(-1),
+                                          first.narrow(2, model_dim_, 2 + rules_),
+                                          at::cat({input.input, input.rule}, 1));  // [J, e, T]
     const at::Tensor of_module =
-        at::bmm(hidden, weight).view({jobs, modules, samples, encoder_dim_});
-    const at::Tensor code = at::relu(of_module + bias.unsqueeze(2) + of_raw.unsqueeze(1));
+        at::bmm(weight.transpose(1, 2), input.hidden.view({jobs * modules, units, columns}))
+            .view({jobs, modules, encoder_dim_, columns});
+    const at::Tensor code = at::relu(of_module + bias.unsqueeze(-1) + of_raw.unsqueeze(1));
+    // [J, 1, e] and [J, e, M T]
     const at::Tensor scores =
-        at::baddbmm(parameters.at("scorer.2.bias").unsqueeze(1),
-                    code.view({jobs, modules * samples, encoder_dim_}),
-                    parameters.at("scorer.2.weight").transpose(1, 2));  // [J, M B, 1]
-    return at::softmax(scores.view({jobs, modules, samples}).transpose(1, 2).contiguous(), -1);
+        at::baddbmm(parameters.at("scorer.2.bias").unsqueeze(-1), parameters.at("scorer.2.weight"),
+                    code.transpose(1, 2).reshape({jobs, encoder_dim_, modules * columns}));
+    return at::softmax(scores.view({jobs, modules, columns}), 1);
   }
 
  private:
@@ -72,10 +80,11 @@ class SeparateScorer : public Router {
   int64_t model_dim_;
 };
 
-// p from the encoded rule alone. (section 2, Modular-op)
-class RuleOnly : public Router {
+// p from the encoded rule alone: one layer. (section 2, MLP, Modular-op)
+class RuleCodeOnly : public Router {
  public:
-  RuleOnly(int64_t modules, int64_t encoder_dim) : modules_(modules), encoder_dim_(encoder_dim) {}
+  explicit RuleCodeOnly(const v1::JobConfig& canonical)
+      : modules_(canonical.modules()), encoder_dim_(canonical.encoder_dim()) {}
 
   void AddParameters(std::vector<ParameterSpec>* specs) const override {
     AddLinear("scorer", encoder_dim_, modules_, specs);
@@ -84,14 +93,46 @@ class RuleOnly : public Router {
   at::Tensor Route(const Parameters& parameters, const RouterInput& input) const override {
     // There are only R distinct inputs: route each rule once, then look up.
     const at::Tensor scores =
-        at::baddbmm(parameters.at("scorer.bias").unsqueeze(1), input.rule_code,
-                    parameters.at("scorer.weight").transpose(1, 2));  // [J, R, M]
-    return at::bmm(input.rule, at::softmax(scores, -1));
+        at::baddbmm(parameters.at("scorer.bias").unsqueeze(-1), parameters.at("scorer.weight"),
+                    input.rule_code);  // [J, M, R]
+    return LookUp(at::softmax(scores, 1), input.rule);
   }
 
  private:
   int64_t modules_;
   int64_t encoder_dim_;
+};
+
+// p from the rule alone: two layers. (section 2, MHA and RNN, Modular-op)
+class RuleOnly : public Router {
+ public:
+  // `name` is the network's in the published code.
+  RuleOnly(std::string name, int64_t rules, int64_t hidden, int64_t modules, bool bias)
+      : name_(std::move(name)), rules_(rules), hidden_(hidden), modules_(modules), bias_(bias) {}
+
+  void AddParameters(std::vector<ParameterSpec>* specs) const override {
+    AddLinear(name_ + ".0", rules_, hidden_, specs, bias_);
+    AddLinear(name_ + ".2", hidden_, modules_, specs, bias_);
+  }
+
+  at::Tensor Route(const Parameters& parameters, const RouterInput& input) const override {
+    // A one-hot input picks a column of the first layer.
+    at::Tensor hidden = parameters.at(name_ + ".0.weight");  // [J, h, R]
+    if (bias_) hidden = hidden + parameters.at(name_ + ".0.bias").unsqueeze(-1);
+    const at::Tensor& weight = parameters.at(name_ + ".2.weight");
+    const at::Tensor scores =
+        bias_ ? at::baddbmm(parameters.at(name_ + ".2.bias").unsqueeze(-1), weight,
+                            at::relu(hidden))
+              : at::bmm(weight, at::relu(hidden));  // [J, M, R]
+    return LookUp(at::softmax(scores, 1), input.rule);
+  }
+
+ private:
+  std::string name_;
+  int64_t rules_;
+  int64_t hidden_;
+  int64_t modules_;
+  bool bias_;
 };
 
 // p is the rule itself. (section 2, GT-Modular)
@@ -103,18 +144,34 @@ class Given : public Router {
   }
 };
 
+std::unique_ptr<Router> MakeScorer(const v1::JobConfig& canonical) {
+  if (canonical.architecture() == v1::RNN) return nullptr;
+  if (canonical.scorer() == v1::SEPARATE) return std::make_unique<SeparateScorer>(canonical);
+  return std::make_unique<JointScorer>();
+}
+
+std::unique_ptr<Router> MakeRuleOnly(const v1::JobConfig& canonical) {
+  const int64_t rules = canonical.rules(), modules = canonical.modules();
+  switch (canonical.architecture()) {
+    case v1::MHA:
+      return std::make_unique<RuleOnly>("model.scorer", rules, HeadWidth(canonical), modules,
+                                        /*bias=*/true);
+    case v1::RNN:
+      return std::make_unique<RuleOnly>("rnn.scorer", rules, CellWidth(canonical), modules,
+                                        /*bias=*/false);
+    default:
+      return std::make_unique<RuleCodeOnly>(canonical);
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Router> MakeRouter(const v1::JobConfig& canonical) {
   switch (canonical.model()) {
     case v1::MODULAR:
-      if (canonical.scorer() == v1::SEPARATE) {
-        return std::make_unique<SeparateScorer>(canonical.rules(), canonical.encoder_dim(),
-                                                canonical.model_dim());
-      }
-      return std::make_unique<JointScorer>();
+      return MakeScorer(canonical);
     case v1::MODULAR_OP:
-      return std::make_unique<RuleOnly>(canonical.modules(), canonical.encoder_dim());
+      return MakeRuleOnly(canonical);
     case v1::GT_MODULAR:
       return std::make_unique<Given>();
     default:

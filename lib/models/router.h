@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -15,13 +16,13 @@
 
 namespace modlab {
 
-// What a router may look at. J jobs, B samples, R rules, M modules of K hidden
-// units, e encoder width, D outputs a module.
+// What a router may look at. J jobs, T columns, R rules, M modules of K hidden
+// units, D outputs a module.
 struct RouterInput {
-  at::Tensor digits;         // [J, 2, B] the two numbers
-  at::Tensor rule;           // [J, B, R] one-hot
-  at::Tensor rule_code;      // [J, R, e] the encoded rules
-  at::Tensor hidden;         // [J, B, M K] what the modules compute before their last layer
+  at::Tensor input;          // [J, C, T] the real-valued inputs
+  at::Tensor rule;           // [J, R, T] one-hot
+  at::Tensor rule_code;      // [J, e, R] the encoded rules; MLP only
+  at::Tensor hidden;         // [J, M K, T] what the modules compute before their last layer
   at::Tensor output_weight;  // [J, M, K, D + score_outputs()] that last layer
   at::Tensor output_bias;    // [J, M, D + score_outputs()]
 };
@@ -33,14 +34,15 @@ class Router {
 
   // Outputs that each module computes for the router, beside its D.
   virtual int64_t score_outputs() const { return 0; }
-  // Whether p can be had without `hidden` and the module's last layer.
+  // Whether p depends on `hidden` and the module's last layer.
   virtual bool needs_modules() const { return false; }
   virtual void AddParameters(std::vector<ParameterSpec>* specs) const = 0;
-  // p, [J, B, M]: not negative, rows sum to 1.
+  // p, [J, M, T]: not negative, columns sum to 1.
   virtual at::Tensor Route(const Parameters& parameters, const RouterInput& input) const = 0;
 };
 
-// The router of a canonical config; null for MONOLITHIC, which routes nothing.
+// The router of a canonical config. Null for MONOLITHIC, which routes nothing, and
+// for MODULAR RNNs, whose scores are part of the recurrence.
 std::unique_ptr<Router> MakeRouter(const v1::JobConfig& canonical);
 
 }  // namespace modlab
