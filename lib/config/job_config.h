@@ -1,4 +1,5 @@
-// The canonical form of a JobConfig, and the two keys derived from it.
+// The canonical form of a JobConfig, and what follows from it: keys, and where a
+// job is evaluated.
 //
 // All functions are pure and thread-safe.
 
@@ -6,6 +7,7 @@
 #define MODLAB_LIB_CONFIG_JOB_CONFIG_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,10 +21,17 @@ namespace modlab {
 // twice is applying it once.
 absl::StatusOr<v1::JobConfig> Canonicalise(const v1::JobConfig& config);
 
-// The identity of an experiment: 32 lower-case hex digits of the SHA-256 of a
-// text that lists, by field number, every field whose value is not its default.
-// A field added later with a default therefore leaves old keys as they are.
-// `canonical` must come from Canonicalise().
+// A text that lists, by field number, every field whose value is not its default,
+// less the named ones. What follows from other fields is a default: without
+// "model", a MODULAR and a MONOLITHIC job that agree in all that was chosen have
+// equal keys, whatever their modules, heads and scorer. `canonical` must come from
+// Canonicalise().
+std::string PairingKey(const v1::JobConfig& canonical,
+                       const std::set<std::string>& left_out_fields);
+
+// The identity of an experiment: 32 lower-case hex digits of the SHA-256 of the
+// PairingKey() that leaves nothing out. A field added later with a default
+// therefore leaves old keys as they are. `canonical` must come from Canonicalise().
 std::string JobKey(const v1::JobConfig& canonical);
 
 // Equal for jobs that one gang can train: all but seeds and learning rate
@@ -33,6 +42,14 @@ std::string ShapeKey(const v1::JobConfig& canonical);
 // Iterations at which the job's curves have a point, ascending: 0, every
 // eval_interval-th, and the last. `canonical` must come from Canonicalise().
 std::vector<int64_t> EvaluationIterations(const v1::JobConfig& canonical);
+
+// Lengths of the sequences that the final evaluation measures, ascending: empty for
+// MLP, which has none. `canonical` must come from Canonicalise().
+std::vector<int> EvaluationLengths(const v1::JobConfig& canonical);
+
+// The two of them whose figures are ID and OOD.
+inline constexpr int kIdLength = 10;
+inline constexpr int kOodLength = 30;
 
 }  // namespace modlab
 

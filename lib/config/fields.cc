@@ -1,0 +1,243 @@
+#include "lib/config/fields.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "lib/config/words.h"
+#include "modlab/v1/job.pb.h"
+
+namespace modlab {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using v1::JobConfig;
+
+// Sets of architectures, a bit each.
+constexpr unsigned Only(v1::Architecture architecture) { return 1U << architecture; }
+constexpr unsigned kMlp = Only(v1::MLP), kMha = Only(v1::MHA), kRnn = Only(v1::RNN);
+constexpr unsigned kAll = kMlp | kMha | kRnn;
+
+// Limits and default of a field, as job.proto states them for some architectures.
+// Every integer that is allowed is a double exactly.
+struct Limits {
+  int field;
+  unsigned architectures;
+  double min;
+  double max;
+  std::optional<double> default_value;  // absent: none, or see DefaultOf()
+  bool above_min = false;               // `min` itself is not allowed
+};
+
+constexpr double kSeedMax = 4294967295.0;
+
+// A field is one of an architecture's if a row says so. A default that depends on
+// another field stands below that field.
+constexpr Limits kLimits[] = {
+    {JobConfig::kRulesFieldNumber, kAll, 2, 256, std::nullopt},
+    {JobConfig::kDataSeedFieldNumber, kAll, 0, kSeedMax, 0},
+    {JobConfig::kSearchVersionFieldNumber, kMha, 1, 2, 1},
+    {JobConfig::kSequenceLengthFieldNumber, kMha, 2, 200, 10},
+    {JobConfig::kSequenceLengthFieldNumber, kRnn, 1, 200, 10},
+    {JobConfig::kInputDimFieldNumber, kRnn, 1, 1024, 32},
+    {JobConfig::kOrderFieldNumber, kRnn, 1, 16, 1},
+
+    {JobConfig::kModulesFieldNumber, kAll, 1, 256, std::nullopt},
+    {JobConfig::kEncoderDimFieldNumber, kAll, 1, 8192, 32},
+    {JobConfig::kModelDimFieldNumber, kAll, 1, 65536, 128},
+    {JobConfig::kHeadsFieldNumber, kMha, 1, 512, std::nullopt},
+    {JobConfig::kScorerFieldNumber, kMlp, v1::JOINT, v1::SEPARATE, std::nullopt},
+    {JobConfig::kModelSeedFieldNumber, kAll, 0, kSeedMax, 0},
+
+    {JobConfig::kIterationsFieldNumber, kMlp, 1, 1e8, 100000},
+    {JobConfig::kIterationsFieldNumber, kMha | kRnn, 1, 1e8, 500000},
+    {JobConfig::kBatchSizeFieldNumber, kAll, 1, 65536, 256},
+    {JobConfig::kLearningRateFieldNumber, kAll, 0, 10, 1e-4, true},
+    {JobConfig::kHalveLearningRateEveryFieldNumber, kAll, 0, 1e8, 0},
+    {JobConfig::kHalveLearningRateTimesFieldNumber, kAll, 1, 64, std::nullopt},
+
+    {JobConfig::kEvalIntervalFieldNumber, kAll, 1, 1e8, 5000},
+    {JobConfig::kEvalBatchesFieldNumber, kAll, 1, 10000, 10},
+    {JobConfig::kValidationBatchesFieldNumber, kAll, 0, 10000, 10},
+    {JobConfig::kFinalBatchesFieldNumber, kAll, 1, 100000, 100},
+    {JobConfig::kFinalBatchSizeFieldNumber, kAll, 1, 65536, 1000},
+    {JobConfig::kActivationBatchesFieldNumber, kAll, 1, 100000, 1000},
+    {JobConfig::kActivationBatchSizeFieldNumber, kMlp | kMha, 1, 65536, std::nullopt},
+    {JobConfig::kActivationBatchSizeFieldNumber, kRnn, 1, 65536, 100},
+    {JobConfig::kAdaptationDrawsFieldNumber, kAll, 1, 10000, 100},
+    {JobConfig::kAdaptationBatchesFieldNumber, kAll, 1, 10000, 10},
+};
+
+constexpr int kRequired[] = {JobConfig::kArchitectureFieldNumber, JobConfig::kTargetFieldNumber,
+                             JobConfig::kRulesFieldNumber, JobConfig::kModelFieldNumber};
+
+// Kept, because protobuf's own look-up of them is most of a Canonicalise().
+const google::protobuf::Descriptor& Type() {
+  static const auto* const type = JobConfig::descriptor();
+  return *type;
+}
+const google::protobuf::Reflection& Access() {
+  static const auto* const access = JobConfig().GetReflection();
+  return *access;
+}
+
+double GetNumber(const JobConfig& config, const FieldDescriptor* field) {
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return Access().GetEnumValue(config, field);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return Access().GetInt32(config, field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return static_cast<double>(Access().GetInt64(config, field));
+    default:
+      return Access().GetDouble(config, field);
+  }
+}
+
+void SetNumber(const FieldDescriptor* field, double value, JobConfig* config) {
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return Access().SetEnumValue(config, field, static_cast<int>(value));
+    case FieldDescriptor::CPPTYPE_INT32:
+      return Access().SetInt32(config, field, static_cast<int32_t>(value));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return Access().SetInt64(config, field, static_cast<int64_t>(value));
+    default:
+      return Access().SetDouble(config, field, value);
+  }
+}
+
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+// The row of a field for an architecture; null where it has none.
+const Limits* FindLimits(int field, v1::Architecture architecture) {
+  for (const Limits& limits : kLimits) {
+    if (limits.field == field && (limits.architectures & Only(architecture)) != 0) return &limits;
+  }
+  return nullptr;
+}
+
+// Enums must be set to a value that this build knows.
+absl::Status CheckEnums(JobConfig* config) {
+  for (int i = 0; i < Type().field_count(); ++i) {
+    const FieldDescriptor* field = Type().field(i);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM) continue;
+    const int value = Access().GetEnumValue(*config, field);
+    if (value == 0) Access().ClearField(config, field);
+    if (field->enum_type()->FindValueByNumber(value) == nullptr) {
+      return Invalid(std::string(field->name()), ": ", value,
+                     " is not a value that this version knows");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRequired(const JobConfig& config) {
+  for (const int number : kRequired) {
+    const FieldDescriptor* field = Type().FindFieldByNumber(number);
+    if (Access().HasField(config, field)) continue;
+    std::string allowed;
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+      for (int i = 0; i < field->enum_type()->value_count(); ++i) {
+        const auto* value = field->enum_type()->value(i);
+        if (value->number() == 0) continue;
+        absl::StrAppend(&allowed, allowed.empty() ? "; allowed: " : ", ",
+                        std::string(value->name()));
+      }
+    }
+    return Invalid(std::string(field->name()), " is required", allowed);
+  }
+  return absl::OkStatus();
+}
+
+// The error of a field that is set and not one of the architecture's.
+absl::Status NotOfArchitecture(const JobConfig& config, const FieldDescriptor* field) {
+  std::string owners;
+  for (const v1::Architecture owner : {v1::MLP, v1::MHA, v1::RNN}) {
+    if (FindLimits(field->number(), owner) == nullptr) continue;
+    absl::StrAppend(&owners, owners.empty() ? "" : " and ", v1::Architecture_Name(owner));
+  }
+  const std::string name(field->name());
+  return Invalid(
+      name, ": ", absl::AsciiStrToUpper(JobFieldWord(config, name)),
+      " is not allowed for architecture = ", v1::Architecture_Name(config.architecture()),
+      "; allowed: none (only for ", owners, ")");
+}
+
+absl::Status CheckLimits(const JobConfig& config) {
+  for (const Limits& limits : kLimits) {
+    const FieldDescriptor* field = Type().FindFieldByNumber(limits.field);
+    if (!Access().HasField(config, field)) continue;
+    const Limits* own = FindLimits(limits.field, config.architecture());
+    if (own == nullptr) return NotOfArchitecture(config, field);
+    if (own != &limits) continue;
+    const double value = GetNumber(config, field);
+    // Written so that NaN is refused.
+    const bool ok =
+        (limits.above_min ? value > limits.min : value >= limits.min) && value <= limits.max;
+    if (ok) continue;
+    const auto min = static_cast<int64_t>(limits.min);
+    const auto max = static_cast<int64_t>(limits.max);
+    const std::string name(field->name());
+    return Invalid(name, ": ", JobFieldWord(config, name), " is not allowed; allowed: ",
+                   limits.above_min ? absl::StrCat("above ", min, ", at most ", max)
+                                    : absl::StrCat(min, "..", max));
+  }
+  return absl::OkStatus();
+}
+
+// What the field of `limits` is in such a job if nobody says. Needs the required
+// fields, and the fields above this one in the table.
+std::optional<double> DefaultOf(const Limits& limits, const JobConfig& config) {
+  const bool monolithic = config.model() == v1::MONOLITHIC;
+  switch (limits.field) {
+    case JobConfig::kModulesFieldNumber:
+      return monolithic ? 1 : config.rules();
+    case JobConfig::kHeadsFieldNumber:
+      return monolithic ? 2 * config.rules() : 2;
+    case JobConfig::kScorerFieldNumber:
+      if (config.model() == v1::MODULAR) return v1::JOINT;
+      return std::nullopt;
+    case JobConfig::kHalveLearningRateTimesFieldNumber:
+      if (config.halve_learning_rate_every() > 0) return 3;
+      return std::nullopt;
+    default:
+      return limits.default_value;
+  }
+}
+
+}  // namespace
+
+absl::Status CheckFields(JobConfig* config) {
+  if (auto status = CheckEnums(config); !status.ok()) return status;
+  if (auto status = CheckRequired(*config); !status.ok()) return status;
+  return CheckLimits(*config);
+}
+
+void FillDefaults(JobConfig* config) {
+  for (const Limits& limits : kLimits) {
+    if ((limits.architectures & Only(config->architecture())) == 0) continue;
+    const FieldDescriptor* field = Type().FindFieldByNumber(limits.field);
+    if (Access().HasField(*config, field)) continue;
+    if (const auto value = DefaultOf(limits, *config)) SetNumber(field, *value, config);
+  }
+}
+
+bool IsDefault(const JobConfig& canonical, absl::string_view name) {
+  const FieldDescriptor* field = Type().FindFieldByName(std::string(name));
+  if (!Access().HasField(canonical, field)) return true;
+  const Limits* limits = FindLimits(field->number(), canonical.architecture());
+  return limits != nullptr && GetNumber(canonical, field) == DefaultOf(*limits, canonical);
+}
+
+}  // namespace modlab

@@ -1,0 +1,31 @@
+// What job.proto states of single fields: limits, defaults, and the
+// architectures that have them.
+//
+// All functions are pure and thread-safe.
+
+#ifndef MODLAB_LIB_CONFIG_FIELDS_H_
+#define MODLAB_LIB_CONFIG_FIELDS_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "modlab/v1/job.pb.h"
+
+namespace modlab {
+
+// Whether the required fields are set, every field that is set is one of the
+// architecture's, and its value is allowed. An enum that is set to its
+// ..._UNSPECIFIED is cleared: that counts as not set. INVALID_ARGUMENT names field,
+// value and what is allowed.
+absl::Status CheckFields(v1::JobConfig* config);
+
+// Sets every field that is not set and has a default for such a job. `config`
+// must have passed CheckFields().
+void FillDefaults(v1::JobConfig* config);
+
+// Whether `field` has the value that FillDefaults() would give it. `canonical` must
+// come from Canonicalise().
+bool IsDefault(const v1::JobConfig& canonical, absl::string_view field);
+
+}  // namespace modlab
+
+#endif  // MODLAB_LIB_CONFIG_FIELDS_H_
