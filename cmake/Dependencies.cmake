@@ -19,6 +19,12 @@ find_package(spdlog 1.10 CONFIG REQUIRED)
 find_package(yaml-cpp 0.7 CONFIG REQUIRED)
 find_package(CLI11 2.1 CONFIG REQUIRED)
 find_package(nlohmann_json 3.11 CONFIG REQUIRED)
+# libzip 1.7: Debian's libzip-config.cmake wants programs that libzip-dev does without
+find_path(LIBZIP_INCLUDE_DIR zip.h REQUIRED)
+find_library(LIBZIP_LIBRARY zip REQUIRED)
+add_library(libzip::zip UNKNOWN IMPORTED)
+set_target_properties(libzip::zip PROPERTIES IMPORTED_LOCATION ${LIBZIP_LIBRARY}
+                      INTERFACE_INCLUDE_DIRECTORIES ${LIBZIP_INCLUDE_DIR})
 if(MODLAB_TORCH)
   set(CMAKE_MESSAGE_LOG_LEVEL ERROR)         # Debian 13's warns of a kineto that it does without
   find_package(Torch 1.13 REQUIRED)          # CMAKE_PREFIX_PATH chooses another
