@@ -1,15 +1,13 @@
 #include "lib/config/job_config.h"
 
 #include <gmock/gmock.h>
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include <cstdint>
-#include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "lib/config/config_fixture.h"
 #include "lib/config/words.h"
 #include "modlab/v1/job.pb.h"
 
@@ -17,171 +15,8 @@ namespace modlab {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::StartsWith;
+using testing::IsEmpty;
 using v1::JobConfig;
-
-// A config of the required fields and what `text` sets besides.
-JobConfig Config(const std::string& text = "", v1::ModelType model = v1::MODULAR) {
-  JobConfig config;
-  config.set_architecture(v1::MLP);
-  config.set_target(v1::REGRESSION);
-  config.set_rules(8);
-  config.set_model(model);
-  JobConfig more;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &more)) << text;
-  config.MergeFrom(more);
-  return config;
-}
-
-JobConfig Canonical(const JobConfig& config) {
-  const auto canonical = Canonicalise(config);
-  EXPECT_TRUE(canonical.ok()) << canonical.status();
-  return canonical.ok() ? *canonical : JobConfig();
-}
-
-std::string Error(const JobConfig& config) {
-  const absl::Status status = Canonicalise(config).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << config.ShortDebugString();
-  return std::string(status.message());
-}
-
-TEST(Canonicalise, FillsEveryDefault) {
-  JobConfig expected;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      R"(architecture: MLP target: REGRESSION rules: 8 data_seed: 0
-         model: MODULAR modules: 8 encoder_dim: 32 model_dim: 128 scorer: JOINT model_seed: 0
-         iterations: 100000 batch_size: 256 learning_rate: 1e-4
-         eval_interval: 5000 eval_batches: 10
-         final_batches: 100 final_batch_size: 1000
-         activation_batches: 1000 adaptation_draws: 100 adaptation_batches: 10)",
-      &expected));
-  const JobConfig canonical = Canonical(Config());
-  EXPECT_EQ(canonical.DebugString(), expected.DebugString());
-  for (const std::string& field : JobFieldNames()) EXPECT_NE(JobFieldWord(canonical, field), "");
-}
-
-TEST(Canonicalise, TwiceIsOnce) {
-  for (const auto model : {v1::MONOLITHIC, v1::MODULAR, v1::MODULAR_OP, v1::GT_MODULAR}) {
-    const JobConfig once = Canonical(Config("", model));
-    EXPECT_EQ(Canonical(once).SerializeAsString(), once.SerializeAsString());
-    EXPECT_EQ(once.modules(), model == v1::MONOLITHIC ? 1 : 8);
-    EXPECT_EQ(once.scorer(), model == v1::MODULAR ? v1::JOINT : v1::SCORER_UNSPECIFIED);
-  }
-}
-
-TEST(Canonicalise, ExplicitUnspecifiedIsUnset) {
-  EXPECT_EQ(Canonical(Config("scorer: SCORER_UNSPECIFIED", v1::MONOLITHIC)).SerializeAsString(),
-            Canonical(Config("", v1::MONOLITHIC)).SerializeAsString());
-  EXPECT_EQ(Canonical(Config("scorer: SCORER_UNSPECIFIED")).scorer(), v1::JOINT);
-}
-
-TEST(Canonicalise, RequiredFieldsMustBeSet) {
-  JobConfig config = Config();
-  config.clear_target();
-  EXPECT_EQ(Error(config), "target is required; allowed: REGRESSION, CLASSIFICATION");
-  config = Config();
-  config.clear_rules();
-  EXPECT_EQ(Error(config), "rules is required");
-  config = Config();
-  config.set_model(v1::MODEL_TYPE_UNSPECIFIED);
-  EXPECT_THAT(Error(config), StartsWith("model is required"));
-  EXPECT_THAT(Error(JobConfig()), StartsWith("architecture is required"));
-}
-
-TEST(Canonicalise, OnlyMlpIsAvailable) {
-  JobConfig config = Config();
-  config.set_architecture(v1::MHA);
-  EXPECT_EQ(Error(config), "architecture: MHA is not available in this version; allowed: MLP");
-  config.set_architecture(v1::RNN);
-  EXPECT_THAT(Error(config), HasSubstr("RNN"));
-  config.set_architecture(static_cast<v1::Architecture>(77));
-  EXPECT_EQ(Error(config), "architecture: 77 is not a value that this version knows");
-}
-
-// Every number at its limits, and just outside.
-TEST(Canonicalise, NumbersHaveLimits) {
-  struct Case {
-    const char* field;
-    const char* min;
-    const char* max;
-    const char* below;
-    const char* above;
-    const char* allowed;
-  };
-  const std::vector<Case> cases = {
-      {"rules", "2", "256", "1", "257", "2..256"},
-      {"rules", "2", "256", "0", "2147483647", "2..256"},
-      {"data_seed", "0", "4294967295", "-1", "4294967296", "0..4294967295"},
-      {"model_seed", "0", "4294967295", "-1", "9223372036854775807", "0..4294967295"},
-      {"modules", "2", "256", "0", "257", "1..256"},
-      {"encoder_dim", "1", "8192", "0", "8193", "1..8192"},
-      {"model_dim", "8", "16384", "0", "65537", "1..65536"},
-      {"iterations", "1", "100000000", "0", "100000001", "1..100000000"},
-      {"batch_size", "1", "65536", "-5", "65537", "1..65536"},
-      {"eval_interval", "2", "100000000", "0", "100000001", "1..100000000"},
-      {"eval_batches", "1", "10000", "0", "10001", "1..10000"},
-      {"final_batches", "1", "100000", "0", "100001", "1..100000"},
-      {"final_batch_size", "1", "65536", "0", "65537", "1..65536"},
-      {"activation_batches", "1", "100000", "0", "100001", "1..100000"},
-      {"adaptation_draws", "1", "10000", "0", "10001", "1..10000"},
-      {"adaptation_batches", "1", "10000", "0", "10001", "1..10000"},
-      {"learning_rate", "1e-300", "10", "0", "10.0001", "above 0, at most 10"},
-      {"learning_rate", "1e-300", "10", "-1e-4", "1e999", "above 0, at most 10"},
-  };
-  for (const Case& c : cases) {
-    for (const std::string word : {c.min, c.max}) {
-      JobConfig config = Config("model_dim: 256");
-      ASSERT_TRUE(SetJobField(c.field, word, &config).ok());
-      EXPECT_TRUE(Canonicalise(config).ok()) << c.field << "=" << word;
-    }
-    for (const std::string word : {c.below, c.above}) {
-      JobConfig config = Config("model_dim: 256");
-      ASSERT_TRUE(SetJobField(c.field, word, &config).ok());
-      EXPECT_EQ(Error(config), std::string(c.field) + ": " + JobFieldWord(config, c.field) +
-                                   " is not allowed; allowed: " + c.allowed);
-    }
-  }
-  JobConfig config = Config();
-  config.set_learning_rate(std::numeric_limits<double>::quiet_NaN());
-  EXPECT_THAT(Error(config), StartsWith("learning_rate: nan is not allowed"));
-}
-
-TEST(Canonicalise, ModulesFitTheModel) {
-  EXPECT_THAT(Error(Config("modules: 2", v1::MONOLITHIC)), HasSubstr("MONOLITHIC; allowed: 1"));
-  EXPECT_THAT(Error(Config("modules: 4", v1::GT_MODULAR)), HasSubstr("allowed: 8 (= rules)"));
-  EXPECT_THAT(Error(Config("modules: 1")), HasSubstr("allowed: 2..256"));
-  EXPECT_THAT(Error(Config("modules: 1", v1::MODULAR_OP)), HasSubstr("allowed: 2..256"));
-  EXPECT_EQ(Canonical(Config("modules: 4")).modules(), 4);
-}
-
-TEST(Canonicalise, ScorerIsForModularAlone) {
-  EXPECT_EQ(Canonical(Config("scorer: SEPARATE")).scorer(), v1::SEPARATE);
-  EXPECT_EQ(Error(Config("scorer: JOINT", v1::MODULAR_OP)),
-            "scorer: JOINT is not allowed for model = MODULAR_OP; allowed: none (only for "
-            "MODULAR)");
-}
-
-TEST(Canonicalise, ModelDimIsDivisibleByModules) {
-  EXPECT_EQ(Error(Config("model_dim: 130")),
-            "model_dim: 130 is not divisible by modules = 8; allowed: a multiple of it, such as "
-            "136");
-  EXPECT_EQ(Canonical(Config("model_dim: 130", v1::MONOLITHIC)).model_dim(), 130);
-}
-
-TEST(Canonicalise, RefusesAnAbsurdModel) {
-  EXPECT_THAT(Error(Config("model_dim: 65536 encoder_dim: 8192")),
-              StartsWith("model_dim: 65536 with encoder_dim = 8192 and modules = 8 makes about "
-                         "6577192960 parameters"));
-  EXPECT_TRUE(Canonicalise(Config("model_dim: 16384 encoder_dim: 8192")).ok());
-}
-
-TEST(Canonicalise, LimitsThePointsOfCurves) {
-  EXPECT_TRUE(Canonicalise(Config("iterations: 99999 eval_interval: 1")).ok());
-  EXPECT_EQ(Error(Config("iterations: 100000 eval_interval: 1")),
-            "eval_interval: 1 makes 100001 evaluations in iterations = 100000; allowed: at most "
-            "100000 evaluations");
-}
 
 TEST(Canonicalise, RefusesFieldsOfANewerVersion) {
   JobConfig config = Config();
@@ -208,41 +43,145 @@ TEST(JobKey, NeverChanges) {
                 "final_batch_size: 3 activation_batches: 4 adaptation_draws: 5 "
                 "adaptation_batches: 6"))),
             "dd8c721831e757d9d63a198389d3c378");
+  // 1=2 2=1 3=8 5=2
+  EXPECT_EQ(JobKey(Canonical(Config("architecture: MHA"))), "d6658d30baee5cd90af58a4ebfb18a01");
+  // 1=3 2=1 3=8 5=2
+  EXPECT_EQ(JobKey(Canonical(Config("architecture: RNN"))), "4757816b4f5c23f0c83d79a7179ed468");
+  // 1=2 2=2 3=4 5=1 21=2 22=20 25=4 26=50000 27=2 28=0 29=50
+  EXPECT_EQ(JobKey(Canonical(Config(
+                "architecture: MHA target: CLASSIFICATION rules: 4 model: MONOLITHIC "
+                "search_version: 2 sequence_length: 20 heads: 4 halve_learning_rate_every: 50000 "
+                "halve_learning_rate_times: 2 validation_batches: 0 activation_batch_size: 50"))),
+            "f47aecea87eb66c218f71fa34dc2c827");
+  // 1=3 2=2 3=4 5=4 11=100000 22=20 23=1 24=2 29=1000
+  EXPECT_EQ(
+      JobKey(Canonical(Config("architecture: RNN target: CLASSIFICATION rules: 4 model: GT_MODULAR "
+                              "iterations: 100000 sequence_length: 20 input_dim: 1 order: 2 "
+                              "activation_batch_size: 1000"))),
+      "88f2be5f494c4ce3ffd5299e18eb170a");
+}
+
+// A canonical form of a version that had fewer fields.
+TEST(JobKey, FieldsThatCameLaterCountAsDefaults) {
+  JobConfig old = Canonical(Config());
+  old.clear_validation_batches();
+  old.clear_halve_learning_rate_every();
+  EXPECT_EQ(JobKey(old), JobKey(Canonical(Config())));
 }
 
 TEST(JobKey, WrittenDefaultsAreTheSameJob) {
   EXPECT_EQ(JobKey(Canonical(Config("modules: 8 encoder_dim: 32 learning_rate: 0.0001"))),
             JobKey(Canonical(Config())));
+  EXPECT_EQ(JobKey(Canonical(Config("architecture: MHA heads: 16 search_version: 1 "
+                                    "sequence_length: 10 iterations: 500000",
+                                    v1::MONOLITHIC))),
+            JobKey(Canonical(Config("architecture: MHA", v1::MONOLITHIC))));
 }
 
-// One variation of every field, none of them a default.
-std::vector<JobConfig> Variations() {
+// One variation of every field but the architecture, each of an architecture that
+// has it, none of them a default.
+std::vector<JobConfig> Variations(const std::string& architecture) {
+  std::vector<std::string> texts = {"target: CLASSIFICATION",
+                                    "rules: 4",
+                                    "data_seed: 1",
+                                    "model: MODULAR_OP",
+                                    "modules: 4",
+                                    "encoder_dim: 33",
+                                    "model_dim: 256",
+                                    "model_seed: 1",
+                                    "iterations: 9",
+                                    "batch_size: 9",
+                                    "learning_rate: 0.5",
+                                    "halve_learning_rate_every: 9",
+                                    "halve_learning_rate_every: 9 halve_learning_rate_times: 9",
+                                    "eval_interval: 9",
+                                    "eval_batches: 9",
+                                    "validation_batches: 9",
+                                    "final_batches: 9",
+                                    "final_batch_size: 9",
+                                    "activation_batches: 9",
+                                    "activation_batch_size: 9",
+                                    "adaptation_draws: 9",
+                                    "adaptation_batches: 9"};
+  if (architecture == "MLP") texts.emplace_back("scorer: SEPARATE");
+  if (architecture == "MHA") {
+    texts.insert(texts.end(), {"search_version: 2", "sequence_length: 9", "heads: 4"});
+  }
+  if (architecture == "RNN") {
+    texts.insert(texts.end(), {"sequence_length: 9", "input_dim: 9", "order: 9"});
+  }
   std::vector<JobConfig> configs;
-  for (const char* text :
-       {"target: CLASSIFICATION", "rules: 4", "data_seed: 1", "model: MODULAR_OP", "modules: 4",
-        "encoder_dim: 33", "model_dim: 256", "scorer: SEPARATE", "model_seed: 1", "iterations: 9",
-        "batch_size: 9", "learning_rate: 0.5", "eval_interval: 9", "eval_batches: 9",
-        "final_batches: 9", "final_batch_size: 9", "activation_batches: 9", "adaptation_draws: 9",
-        "adaptation_batches: 9"}) {
-    configs.push_back(Canonical(Config(text)));
+  for (const std::string& text : texts) {
+    configs.push_back(Canonical(Config("architecture: " + architecture + " " + text)));
   }
   return configs;
 }
 
 TEST(JobKey, EveryFieldCounts) {
-  std::vector<std::string> keys = {JobKey(Canonical(Config()))};
-  for (const JobConfig& config : Variations()) {
-    EXPECT_THAT(keys, testing::Not(testing::Contains(JobKey(config))));
-    keys.push_back(JobKey(config));
+  std::set<std::string> keys;
+  size_t configs = 0;
+  for (const char* architecture : {"MLP", "MHA", "RNN"}) {
+    keys.insert(JobKey(Canonical(Config(std::string("architecture: ") + architecture))));
+    ++configs;
+    for (const JobConfig& config : Variations(architecture)) {
+      keys.insert(JobKey(config));
+      ++configs;
+    }
   }
+  EXPECT_EQ(keys.size(), configs);
+}
+
+TEST(JobKey, VariationsCoverEveryField) {
+  std::set<std::string> varied = {"architecture"};
+  for (const char* architecture : {"MLP", "MHA", "RNN"}) {
+    const JobConfig plain = Canonical(Config(std::string("architecture: ") + architecture));
+    for (const JobConfig& config : Variations(architecture)) {
+      for (const std::string& field : JobFieldNames()) {
+        if (JobFieldWord(config, field) != JobFieldWord(plain, field)) varied.insert(field);
+      }
+    }
+  }
+  EXPECT_EQ(varied.size(), JobFieldNames().size());
 }
 
 TEST(ShapeKey, IgnoresSeedsAndLearningRateAlone) {
-  const std::string key = ShapeKey(Canonical(Config()));
-  EXPECT_EQ(ShapeKey(Canonical(Config("data_seed: 3 model_seed: 9 learning_rate: 0.1"))), key);
-  int different = 0;
-  for (const JobConfig& config : Variations()) different += ShapeKey(config) != key ? 1 : 0;
-  EXPECT_EQ(different, 19 - 3);
+  for (const std::string architecture : {"MLP", "MHA", "RNN"}) {
+    const std::string base = "architecture: " + architecture;
+    const std::string key = ShapeKey(Canonical(Config(base)));
+    EXPECT_EQ(ShapeKey(Canonical(Config(base + " data_seed: 3 model_seed: 9 learning_rate: 0.1"))),
+              key);
+    const std::vector<JobConfig> variations = Variations(architecture);
+    size_t different = 0;
+    for (const JobConfig& config : variations) different += ShapeKey(config) != key ? 1 : 0;
+    EXPECT_EQ(different, variations.size() - 3);
+  }
+}
+
+TEST(PairingKey, LeavesOutTheNamedFields) {
+  const JobConfig config = Canonical(Config("data_seed: 7 encoder_dim: 64"));
+  EXPECT_EQ(PairingKey(config, {}), "1=1\n2=1\n3=8\n4=7\n5=2\n7=64\n");
+  EXPECT_EQ(PairingKey(config, {"model", "data_seed"}), "1=1\n2=1\n3=8\n7=64\n");
+}
+
+TEST(PairingKey, FieldsThatFollowFromTheModelGoWithIt) {
+  for (const std::string text : {"", "scorer: JOINT", "architecture: MHA", "architecture: RNN",
+                                 "architecture: MHA modules: 8 heads: 2 search_version: 2"}) {
+    JobConfig monolithic = Config(text, v1::MONOLITHIC);
+    monolithic.clear_scorer();
+    monolithic.clear_modules();
+    monolithic.clear_heads();
+    EXPECT_EQ(PairingKey(Canonical(Config(text)), {"model"}),
+              PairingKey(Canonical(monolithic), {"model"}));
+  }
+  // Chosen ones stay.
+  EXPECT_NE(PairingKey(Canonical(Config("modules: 4")), {"model"}),
+            PairingKey(Canonical(Config("", v1::MONOLITHIC)), {"model"}));
+}
+
+TEST(PairingKey, TheDefaultNumberOfHalvingsGoesWithItsInterval) {
+  EXPECT_EQ(
+      PairingKey(Canonical(Config("halve_learning_rate_every: 9")), {"halve_learning_rate_every"}),
+      PairingKey(Canonical(Config()), {"halve_learning_rate_every"}));
 }
 
 TEST(ShapeKey, IsReadableAndShort) {
@@ -262,6 +201,18 @@ TEST(EvaluationIterations, AreEveryIntervalAndTheLast) {
               ElementsAre(0, 5, 10, 11));
   EXPECT_THAT(EvaluationIterations(Canonical(Config("iterations: 3 eval_interval: 5"))),
               ElementsAre(0, 3));
+}
+
+TEST(EvaluationLengths, FollowTheTrainedOne) {
+  EXPECT_THAT(EvaluationLengths(Canonical(Config())), IsEmpty());
+  for (const std::string architecture : {"architecture: MHA", "architecture: RNN"}) {
+    EXPECT_THAT(EvaluationLengths(Canonical(Config(architecture))), ElementsAre(3, 5, 10, 20, 30));
+    const auto lengths =
+        EvaluationLengths(Canonical(Config(architecture + " sequence_length: 20")));
+    EXPECT_THAT(lengths, ElementsAre(10, 20, 30, 40, 50));
+    // The reported ones are among them.
+    EXPECT_THAT(lengths, testing::IsSupersetOf({kIdLength, kOodLength}));
+  }
 }
 
 }  // namespace

@@ -11,8 +11,7 @@ namespace {
 // Whether the answer stands in the result itself.
 bool InResult(const v1::Job& job, v1::Checkpoint checkpoint) {
   return checkpoint != v1::BEST ||
-         (job.result().has_best() &&
-          job.result().best().iteration() == job.config().iterations());
+         (job.result().has_best() && job.result().best().iteration() == job.config().iterations());
 }
 
 }  // namespace

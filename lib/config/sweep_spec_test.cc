@@ -122,6 +122,24 @@ TEST(ExpandSweep, ErrorsSayWhere) {
             "allowed: a multiple of it, such as 129");
 }
 
+// What only one architecture has stands in that one's grid.
+TEST(ExpandSweep, GridsMayDifferInArchitecture) {
+  const auto configs =
+      Expand(Spec("defaults { rules: 4 model: MODULAR }"
+                  "grids { axes { field: 'architecture' values: ['mlp'] } }"
+                  "grids { axes { field: 'architecture' values: ['mha'] }"
+                  "        axes { field: 'search_version' values: ['1', '2'] } }"
+                  "grids { axes { field: 'architecture' values: ['rnn'] }"
+                  "        axes { field: 'order' values: ['1', '2'] } }"));
+  ASSERT_EQ(configs.size(), 1u + 2u + 2u);
+  EXPECT_EQ(configs[2].search_version(), 2);
+  EXPECT_EQ(configs[4].order(), 2);
+  EXPECT_EQ(Error(Spec("defaults { rules: 4 model: MODULAR search_version: 2 }"
+                       "grids { axes { field: 'architecture' values: ['mha', 'mlp'] } }")),
+            "grid 1, point architecture=mlp: search_version: 2 is not allowed for architecture = "
+            "MLP; allowed: none (only for MHA)");
+}
+
 TEST(ExpandSweep, GridsAreCounted) {
   v1::SweepSpec spec = Spec("defaults { rules: 2 model: MODULAR }");
   for (int i = 0; i < 1000; ++i) AddAxis(spec.add_grids(), "data_seed", 1);

@@ -55,10 +55,10 @@ TEST(QuotedWord, IsShortAndPrintable) {
 
 TEST(JobFields, AreListedByNumber) {
   const std::vector<std::string>& names = JobFieldNames();
-  ASSERT_EQ(names.size(), 20u);
+  ASSERT_EQ(names.size(), 29u);
   EXPECT_EQ(names.front(), "architecture");
   EXPECT_EQ(names[12], "learning_rate");
-  EXPECT_EQ(names.back(), "adaptation_batches");
+  EXPECT_EQ(names.back(), "activation_batch_size");
   for (const std::string& name : names) EXPECT_TRUE(CheckJobField(name).ok()) << name;
 }
 
