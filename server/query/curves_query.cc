@@ -13,6 +13,8 @@
 #include "lib/config/words.h"
 #include "server/query/answer_limit.h"
 #include "server/query/job_groups.h"
+#include "server/query/question.h"
+#include "server/query/random_metrics.h"
 #include "server/query/statistics.h"
 
 namespace modlab {
@@ -24,15 +26,15 @@ struct Group {
 };
 
 absl::StatusOr<v1::Metric> ParseCurveMetric(const std::string& name) {
-  constexpr v1::Metric kOnlyAtTheEnd[] = {v1::ID, v1::OOD, v1::ID_LOSS, v1::OOD_LOSS,
-                                          v1::PARAMETERS};
   if (name.empty()) {
     return absl::InvalidArgumentError("metric: required, \"eval_loss\" say");
   }
   const absl::StatusOr<v1::Metric> metric = ParseMetric(name);
   if (!metric.ok()) return metric.status();
-  if (std::find(std::begin(kOnlyAtTheEnd), std::end(kOnlyAtTheEnd), *metric) !=
-      std::end(kOnlyAtTheEnd)) {
+  const bool has_curve = *metric < v1::ID || std::find(std::begin(kSpecialisationMetrics),
+                                                       std::end(kSpecialisationMetrics),
+                                                       *metric) != std::end(kSpecialisationMetrics);
+  if (!has_curve) {
     return absl::InvalidArgumentError(
         absl::StrCat("metric ", QuotedWord(name),
                      ": measured once a job, at its end, so it has no curve; ask for results, "
@@ -60,9 +62,8 @@ int64_t AddPoints(const std::vector<v1::CurvePoint>& points, v1::Metric metric,
 
 absl::StatusOr<v1::QueryCurvesResponse> QueryCurves(Store* store,
                                                     const v1::QueryCurvesRequest& request) {
-  if (request.sweep().empty()) {
-    return absl::InvalidArgumentError("sweep: required; `modlab ls` lists them");
-  }
+  absl::Status status = CheckSweepGiven(request.sweep());
+  if (!status.ok()) return status;
   const absl::StatusOr<GroupFields> fields = GroupFields::Parse(request.group_by());
   if (!fields.ok()) return fields.status();
   const absl::StatusOr<v1::Metric> metric = ParseCurveMetric(request.metric());
@@ -71,15 +72,14 @@ absl::StatusOr<v1::QueryCurvesResponse> QueryCurves(Store* store,
   std::map<GroupKey, Group> groups;
   GroupKey key;
   int64_t gathered = 0;
-  absl::Status status =
-      store->ScanCurves(request.sweep(), {request.filters().begin(), request.filters().end()},
-                        [&](const v1::Job& job, const std::vector<v1::CurvePoint>& points) {
-                          fields->ReadKey(job.config(), &key);
-                          const auto [at, is_new] = groups.try_emplace(key);
-                          if (is_new) at->second.member = job.config();
-                          gathered += AddPoints(points, *metric, &at->second.values);
-                          return gathered <= kGatheredValuesMax;
-                        });
+  status = store->ScanCurves(request.sweep(), {request.filters().begin(), request.filters().end()},
+                             [&](const v1::Job& job, const std::vector<v1::CurvePoint>& points) {
+                               fields->ReadKey(job.config(), &key);
+                               const auto [at, is_new] = groups.try_emplace(key);
+                               if (is_new) at->second.member = job.config();
+                               gathered += AddPoints(points, *metric, &at->second.values);
+                               return gathered <= kGatheredValuesMax;
+                             });
   if (status.ok()) status = CheckGathered(gathered);
   if (!status.ok()) return status;
 

@@ -106,7 +106,12 @@ TEST_F(CurvesQueryTest, BadQuestionsAreRefused) {
   request.set_sweep("none");
   EXPECT_THAT(Error(request), IsStatus(absl::StatusCode::kNotFound));
   EXPECT_THAT(Error(Request({}, "")), IsStatus(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(Error(Request({}, "id")), IsStatus(absl::StatusCode::kInvalidArgument));
+  for (const char* only_at_the_end : {"id", "ood_loss", "parameters", "id_l3", "ood_loss_l50"}) {
+    EXPECT_THAT(Error(Request({}, only_at_the_end)), IsStatus(absl::StatusCode::kInvalidArgument));
+  }
+  for (const char* on_curves : {"train_loss", "validation_accuracy", "inverse_mi"}) {
+    EXPECT_THAT(Error(Request({}, on_curves)), IsStatus(absl::StatusCode::kOk));
+  }
   const absl::Status metric = Error(Request({}, "eval_los"));
   EXPECT_THAT(metric, IsStatus(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(std::string(metric.message()), HasSubstr("eval_loss"));

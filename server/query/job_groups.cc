@@ -1,6 +1,9 @@
 #include "server/query/job_groups.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -45,12 +48,26 @@ absl::StatusOr<GroupFields> GroupFields::Parse(
       return absl::InvalidArgumentError(
           absl::StrCat("group_by: \"", name, "\" stands there twice; each field may once"));
     }
-    if (field->number() == v1::JobConfig::kModelFieldNumber) {
-      result.model_index_ = static_cast<int>(result.fields_.size());
-    }
-    result.fields_.push_back(field);
+    result.Add(field);
   }
   return result;
+}
+
+GroupFields GroupFields::AllBut(const std::set<std::string>& left_out) {
+  GroupFields result;
+  for (const std::string& name : JobFieldNames()) {
+    if (left_out.count(name) > 0) continue;
+    result.Add(v1::JobConfig::descriptor()->FindFieldByName(name));
+  }
+  return result;
+}
+
+void GroupFields::Add(const FieldDescriptor* field) {
+  if (field->number() == v1::JobConfig::kModelFieldNumber) {
+    model_index_ = static_cast<int>(fields_.size());
+  }
+  names_.emplace_back(field->name());
+  fields_.push_back(field);
 }
 
 void GroupFields::ReadKey(const v1::JobConfig& canonical, GroupKey* key) const {
@@ -64,7 +81,7 @@ std::vector<std::string> GroupFields::Words(const GroupKey& key,
   words.reserve(fields_.size());
   for (size_t i = 0; i < fields_.size(); ++i) {
     const bool is_random = static_cast<int>(i) == model_index_ && key[i] == kRandomModel;
-    words.push_back(is_random ? "random" : JobFieldWord(member, fields_[i]->name()));
+    words.push_back(is_random ? "random" : JobFieldWord(member, names_[i]));
   }
   return words;
 }

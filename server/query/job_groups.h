@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ using GroupKey = std::vector<double>;
 // The "model" of the Random rows: after all models.
 inline constexpr double kRandomModel = std::numeric_limits<double>::infinity();
 
-// Immutable after Parse(), so safe from any thread.
+// Immutable once made, so safe from any thread.
 class GroupFields {
  public:
   static constexpr int kFieldsMax = 16;
@@ -32,6 +33,10 @@ class GroupFields {
   static absl::StatusOr<GroupFields> Parse(
       const google::protobuf::RepeatedPtrField<std::string>& names);
 
+  // Every field of JobConfig less those, by number, however many.
+  static GroupFields AllBut(const std::set<std::string>& left_out);
+
+  const std::vector<std::string>& names() const { return names_; }
   // `key` is overwritten, so that one vector serves many jobs.
   void ReadKey(const v1::JobConfig& canonical, GroupKey* key) const;
   // The fields' values as words, of any job of the group; "random" where the
@@ -42,7 +47,9 @@ class GroupFields {
 
  private:
   GroupFields() = default;
+  void Add(const google::protobuf::FieldDescriptor* field);
 
+  std::vector<std::string> names_;
   std::vector<const google::protobuf::FieldDescriptor*> fields_;
   int model_index_ = -1;
 };

@@ -13,9 +13,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "lib/config/words.h"
+#include "lib/config/job_metrics.h"
 #include "server/query/answer_limit.h"
 #include "server/query/job_groups.h"
+#include "server/query/question.h"
 #include "server/query/random_metrics.h"
 #include "server/query/statistics.h"
 
@@ -38,13 +39,8 @@ absl::StatusOr<std::vector<v1::Metric>> ParseMetrics(
     return metrics;
   }
   for (const std::string& name : names) {
-    const absl::StatusOr<v1::Metric> metric = ParseMetric(name);
+    const absl::StatusOr<v1::Metric> metric = ParseFinalMetric(name);
     if (!metric.ok()) return metric.status();
-    if (*metric < v1::ID) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("metrics: ", QuotedWord(name),
-                       " is measured while a job trains; ask for its curve, or for \"id\""));
-    }
     if (std::find(metrics.begin(), metrics.end(), *metric) != metrics.end()) {
       return absl::InvalidArgumentError(
           absl::StrCat("metrics: \"", name, "\" stands there twice; each metric may once"));
@@ -65,11 +61,11 @@ class ResultGroups {
     }
   }
 
-  void Add(const v1::Job& job) {
+  void Add(const v1::Job& job, const MetricValues& values) {
     fields_.ReadKey(job.config(), &key_);
     Group& group = GroupAt(key_, job.config());
     group.rules.insert(job.config().rules());
-    for (const v1::MetricValue& value : job.result().metrics()) {
+    for (const v1::MetricValue& value : values) {
       // A newer modlab's metrics have numbers that this one does not know.
       const auto number = static_cast<size_t>(value.metric());
       if (number >= place_.size() || place_[number] < 0) continue;
@@ -143,21 +139,24 @@ absl::StatusOr<v1::QueryResultsResponse> QueryResults(Store* store,
   if (!fields.ok()) return fields.status();
   absl::StatusOr<std::vector<v1::Metric>> metrics = ParseMetrics(request.metrics());
   if (!metrics.ok()) return metrics.status();
+  absl::Status status = CheckCheckpoint(request.checkpoint());
+  if (!status.ok()) return status;
 
   ResultGroups groups(*std::move(fields), *std::move(metrics));
   int64_t finished = 0;
   int64_t unfinished = 0;
-  absl::Status status =
-      store->ScanJobs(request.sweep(), {request.filters().begin(), request.filters().end()}, 0,
-                      [&](const v1::Job& job) {
-                        if (job.state() == v1::SUCCEEDED) {
-                          ++finished;
-                          groups.Add(job);
-                        } else if (job.state() == v1::QUEUED || job.state() == v1::RUNNING) {
-                          ++unfinished;
-                        }
-                        return groups.gathered() <= kGatheredValuesMax;
-                      });
+  status = store->ScanJobs(request.sweep(), {request.filters().begin(), request.filters().end()}, 0,
+                           [&](const v1::Job& job) {
+                             if (job.state() == v1::SUCCEEDED) {
+                               const MetricValues* values = JobMetrics(job, request.checkpoint());
+                               if (values == nullptr) return true;
+                               ++finished;
+                               groups.Add(job, *values);
+                             } else if (job.state() == v1::QUEUED || job.state() == v1::RUNNING) {
+                               ++unfinished;
+                             }
+                             return groups.gathered() <= kGatheredValuesMax;
+                           });
   if (status.ok()) status = CheckGathered(groups.gathered());
   if (!status.ok()) return status;
 

@@ -141,6 +141,42 @@ TEST_F(ResultsQueryTest, TheDefaultMetricsAreSeven) {
                           " adaptation n=1 mean=6", " inverse_mi n=1 mean=7"));
 }
 
+TEST_F(ResultsQueryTest, BestCheckpointsHaveTheirOwnFigures) {
+  const auto add = [this](const char* seed, double last, int64_t iteration, double best) {
+    v1::JobResult result;
+    v1::MetricValue* value = result.add_metrics();
+    value->set_metric(v1::ID);
+    value->set_value(last);
+    result.mutable_best()->set_iteration(iteration);
+    if (iteration < 100) {
+      value = result.mutable_best()->add_metrics();
+      value->set_metric(v1::ID);
+      value->set_value(best);
+    }
+    const int64_t job = AddJob(sweep_, Config({{"model_seed", seed}}));
+    Start(job);
+    EXPECT_EQ(writer()->FinishJob(job, result, 4000), absl::OkStatus());
+  };
+  add("0", 8, 50, 2);
+  add("1", 4, 100, 0);
+  AddFinished(Config({{"model_seed", "2"}}), {{v1::ID, 1}});  // kept none
+  v1::QueryResultsRequest request = Request({}, {"id"});
+  request.set_checkpoint(v1::LAST);
+  EXPECT_THAT(Rows(Query(request)), ElementsAre(" id n=3 mean=4.33333"));
+  request.set_checkpoint(v1::BEST);
+  const v1::QueryResultsResponse response = Query(request);
+  EXPECT_THAT(Rows(response), ElementsAre(" id n=2 mean=3"));
+  EXPECT_EQ(response.jobs_finished(), 2);
+  request.set_checkpoint(static_cast<v1::Checkpoint>(7));
+  EXPECT_THAT(Error(request), IsStatus(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(ResultsQueryTest, FiguresByLengthAreMetricsLikeOthers) {
+  AddFinished(Config({}), {{v1::ID_L3, 1}, {v1::OOD_LOSS_L50, 2}});
+  EXPECT_THAT(Rows(Query(Request({}, {"ood_loss_l50", "id_l3", "ood_l30"}))),
+              ElementsAre(" ood_loss_l50 n=1 mean=2", " id_l3 n=1 mean=1"));
+}
+
 TEST_F(ResultsQueryTest, RandomEndsEveryCombinationOfTheOthers) {
   AddFinished(Config({{"model", "monolithic"}}), {{v1::ID, 1}});
   AddFinished(Config({}), {{v1::ID, 1}, {v1::ALIGNMENT, 0.25}});

@@ -1,10 +1,13 @@
 #include "server/query/statistics.h"
 
 #include <algorithm>
+#include <boost/math/distributions/binomial.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 namespace modlab {
 namespace {
@@ -14,7 +17,7 @@ bool Before(double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b;
 
 // Sums of distances to the first value: equal values give exactly their mean,
 // and no spread.
-double Mean(const std::vector<double>& values) {
+double MeanOfSorted(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value - values.front();
   return values.front() + sum / static_cast<double>(values.size());
@@ -33,7 +36,7 @@ v1::Summary Summarise(std::vector<double> values) {
   if (values.empty()) return summary;
   std::sort(values.begin(), values.end(), Before);
   const size_t n = values.size();
-  const double mean = Mean(values);
+  const double mean = MeanOfSorted(values);
   summary.set_n(static_cast<int64_t>(n));
   summary.set_mean(mean);
   summary.set_min(values.front());
@@ -49,6 +52,26 @@ v1::Summary Summarise(std::vector<double> values) {
   summary.set_ci95_low(mean - half);
   summary.set_ci95_high(mean + half);
   return summary;
+}
+
+double Mean(std::vector<double> values) {
+  std::sort(values.begin(), values.end(), Before);
+  return MeanOfSorted(values);
+}
+
+std::optional<TTest> StudentsTest(const v1::Summary& summary) {
+  // Written so that NaN has none.
+  if (summary.n() < 2 || !(summary.sem() > 0)) return std::nullopt;
+  const double t = summary.mean() / summary.sem();
+  const boost::math::students_t student(static_cast<double>(summary.n() - 1));
+  return TTest{t, 2 * boost::math::cdf(boost::math::complement(student, std::abs(t)))};
+}
+
+std::optional<double> SignTest(int64_t lower, int64_t higher) {
+  if (lower + higher == 0) return std::nullopt;
+  const boost::math::binomial coins(static_cast<double>(lower + higher), 0.5);
+  // Both tails; with equal counts they share their middle.
+  return std::min(1.0, 2 * boost::math::cdf(coins, static_cast<double>(std::min(lower, higher))));
 }
 
 }  // namespace modlab

@@ -89,5 +89,39 @@ TEST(SummariseTest, NotANumberIsHandedOn) {
   EXPECT_TRUE(std::isnan(summary.max()));
 }
 
+TEST(MeanTest, DoesNotDependOnTheOrder) {
+  EXPECT_EQ(Mean({0.1, 0.7, 0.3}), Mean({0.7, 0.3, 0.1}));
+  EXPECT_EQ(Mean({0.1, 0.7, 0.3}), Summarise({0.3, 0.1, 0.7}).mean());
+}
+
+// Differences of Student's sleep data (1908): t = -4.0621, p = 0.002833.
+TEST(StudentsTestTest, KnownValues) {
+  const auto test =
+      StudentsTest(Summarise({-1.2, -2.4, -1.3, -1.3, 0.0, -1.0, -1.8, -0.8, -4.6, -1.4}));
+  ASSERT_TRUE(test.has_value());
+  EXPECT_NEAR(test->t, -4.0621, 5e-5);
+  EXPECT_NEAR(test->p, 0.002833, 5e-7);
+  const auto mirrored = StudentsTest(Summarise({1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4}));
+  EXPECT_DOUBLE_EQ(mirrored->t, -test->t);
+  EXPECT_DOUBLE_EQ(mirrored->p, test->p);
+}
+
+TEST(StudentsTestTest, NeedsTwoValuesAndTheirSpread) {
+  EXPECT_FALSE(StudentsTest(Summarise({})).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({1})).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({0.1, 0.1, 0.1})).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({1, std::nan("")})).has_value());
+}
+
+TEST(SignTestTest, IsExact) {
+  EXPECT_FALSE(SignTest(0, 0).has_value());
+  EXPECT_EQ(SignTest(1, 0), 1);
+  EXPECT_EQ(SignTest(3, 3), 1);
+  EXPECT_DOUBLE_EQ(*SignTest(5, 0), 2.0 / 32);
+  EXPECT_DOUBLE_EQ(*SignTest(0, 5), 2.0 / 32);
+  EXPECT_DOUBLE_EQ(*SignTest(8, 1), 2.0 * (1 + 9) / 512);
+  EXPECT_NEAR(*SignTest(40, 60), 0.056887933640, 1e-9);  // any table
+}
+
 }  // namespace
 }  // namespace modlab

@@ -20,6 +20,12 @@ class ResultsServiceImpl final : public v1::ResultsService::CallbackService {
   grpc::ServerUnaryReactor* QueryCurves(grpc::CallbackServerContext* context,
                                         const v1::QueryCurvesRequest* request,
                                         v1::QueryCurvesResponse* response) override;
+  grpc::ServerUnaryReactor* RankModels(grpc::CallbackServerContext* context,
+                                       const v1::RankModelsRequest* request,
+                                       v1::RankModelsResponse* response) override;
+  grpc::ServerUnaryReactor* ComparePairs(grpc::CallbackServerContext* context,
+                                         const v1::ComparePairsRequest* request,
+                                         v1::ComparePairsResponse* response) override;
   grpc::ServerUnaryReactor* GetJobCurve(grpc::CallbackServerContext* context,
                                         const v1::GetJobCurveRequest* request,
                                         v1::GetJobCurveResponse* response) override;

@@ -81,6 +81,21 @@ TEST_F(ServicesTest, ASweepFromSubmissionToResults) {
   ASSERT_TRUE(
       Call(results_.get(), &v1::ResultsService::Stub::QueryCurves, curves, &curve_rows).ok());
   EXPECT_EQ(curve_rows.rows_size(), 1);
+  v1::RankModelsRequest rank;
+  rank.set_sweep("s-1");
+  v1::RankModelsResponse ranked;
+  ASSERT_TRUE(Call(results_.get(), &v1::ResultsService::Stub::RankModels, rank, &ranked).ok());
+  EXPECT_EQ(ranked.rows_size(), 2);
+  v1::ComparePairsRequest compare;
+  compare.set_sweep("s-1");
+  compare.set_metric("id");
+  *compare.add_a() = Filter("model_seed", {"0"});
+  *compare.add_b() = Filter("model_seed", {"1"});
+  v1::ComparePairsResponse compared;
+  ASSERT_TRUE(
+      Call(results_.get(), &v1::ResultsService::Stub::ComparePairs, compare, &compared).ok());
+  ASSERT_EQ(compared.rows_size(), 1);
+  EXPECT_EQ(compared.rows(0).difference().mean(), -1);
   v1::GetJobCurveRequest curve;
   curve.set_id(2);
   v1::GetJobCurveResponse points;
