@@ -47,19 +47,21 @@ class GangRunner::Observer : public GangObserver {
     runner_.session_->Add(*gang_, member, std::move(report));
   }
 
-  void OnFinished(int index, const v1::JobResult& result, absl::string_view weights) override {
+  void OnFinished(int index, const v1::JobResult& result, const FinalWeights& weights) override {
     const int member = members_[static_cast<size_t>(index)];
-    const absl::StatusOr<std::string> sha256 =
-        runner_.keep_artifact_(weights, [this, member] { return Wants(member); });
-    if (!sha256.ok()) {
-      Fail(member, v1::WORKER_ERROR,
-           "the final weights could not be stored: " + sha256.status().ToString());
-      return;
-    }
     v1::Report report;
-    *report.mutable_finished() = result;
-    *report.mutable_finished()->mutable_provenance() = runner_.provenance_;
-    report.mutable_finished()->set_checkpoint_sha256(*sha256);
+    v1::JobResult* finished = report.mutable_finished();
+    *finished = result;
+    *finished->mutable_provenance() = runner_.provenance_;
+    if (!Keep(member, weights.last, finished->mutable_checkpoint_sha256())) return;
+    if (finished->has_best()) {
+      std::string* sha256 = finished->mutable_best()->mutable_checkpoint_sha256();
+      if (weights.best.empty()) {
+        *sha256 = finished->checkpoint_sha256();
+      } else if (!Keep(member, weights.best, sha256)) {
+        return;
+      }
+    }
     ended_[static_cast<size_t>(member)] = true;
     runner_.session_->Add(*gang_, member, std::move(report));
   }
@@ -69,6 +71,19 @@ class GangRunner::Observer : public GangObserver {
   }
 
  private:
+  // False, and the member has failed, if the file could not be kept.
+  bool Keep(int member, const std::string& weights, std::string* sha256) {
+    absl::StatusOr<std::string> kept =
+        runner_.keep_artifact_(weights, [this, member] { return Wants(member); });
+    if (!kept.ok()) {
+      Fail(member, v1::WORKER_ERROR,
+           "the final weights could not be stored: " + kept.status().ToString());
+      return false;
+    }
+    *sha256 = *std::move(kept);
+    return true;
+  }
+
   void End(int member, const v1::Failure& failure) {
     v1::Report report;
     *report.mutable_failed() = failure;

@@ -45,6 +45,8 @@ class FakeTrainer : public Trainer {
 
   absl::Status Run(GangObserver* observer) override { return script_(this, observer); }
   void Drop(int member) override { dropped_[static_cast<size_t>(member)] = true; }
+  void Stop() override {}
+  std::string SaveCheckpoint(int) const override { return ""; }
   const GangProgress& progress() const override { return progress_; }
 
   int size() const { return static_cast<int>(configs_.size()); }
@@ -73,7 +75,7 @@ absl::Status FinishAll(FakeTrainer* trainer, GangObserver* observer) {
     if (trainer->dropped(member)) continue;
     v1::JobResult result;
     result.set_wall_seconds(static_cast<double>(trainer->seed(member)));
-    observer->OnFinished(member, result, "weights " + std::to_string(trainer->seed(member)));
+    observer->OnFinished(member, result, {"weights " + std::to_string(trainer->seed(member)), ""});
   }
   return absl::OkStatus();
 }
@@ -175,7 +177,7 @@ TEST_F(GangRunnerTest, AMemberFailsAlone) {
     failure.set_cause(v1::DIVERGED);
     failure.set_iteration(40);
     observer->OnFailed(0, failure);
-    observer->OnFinished(1, v1::JobResult(), "w");
+    observer->OnFinished(1, v1::JobResult(), {"w", ""});
     return absl::OkStatus();
   }));
   EXPECT_EQ(FailureOf(1).cause(), v1::DIVERGED);
@@ -230,7 +232,7 @@ TEST_F(GangRunnerTest, AJobThatDoesNotFitAloneFailsAsOutOfMemory) {
 TEST_F(GangRunnerTest, ErrorsFailWhoHasNotEndedWithTheLastGoodPoint) {
   List({1, 2});
   Train(Runner([](FakeTrainer*, GangObserver* observer) {
-    observer->OnFinished(0, v1::JobResult(), "w");
+    observer->OnFinished(0, v1::JobResult(), {"w", ""});
     observer->OnPoint(1, PointAt(70));
     return absl::InternalError("a wire came loose");
   }));

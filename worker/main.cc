@@ -9,6 +9,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/train/device.h"
 #include "lib/train/trainer.h"
@@ -16,6 +17,7 @@
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "worker/describe.h"
+#include "worker/evaluate.h"
 #include "worker/worker.h"
 
 namespace modlab {
@@ -31,18 +33,31 @@ bool ExitWithParent(pid_t parent) {
   return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
 }
 
-int Describe(const std::string& path, const std::string& format) {
-  const absl::StatusOr<v1::JobConfig> config = ReadConfig(path);
-  if (!config.ok()) {
-    std::fprintf(stderr, "modlab-worker: %s\n", std::string(config.status().message()).c_str());
-    return kExitFailure;
-  }
-  const std::string text = format == "json" ? DescribeAsJson(*config) : DescribeAsTable(*config);
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "modlab-worker: %s\n", std::string(status.message()).c_str());
+  return kExitFailure;
+}
+
+int Print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    std::fprintf(stderr, "modlab-worker: standard output cannot be written\n");
-    return kExitFailure;
+    return Fail(absl::InternalError("standard output cannot be written"));
   }
   return 0;
+}
+
+int Describe(const std::string& path, const std::string& format) {
+  const absl::StatusOr<v1::JobConfig> config = ReadConfig(path);
+  if (!config.ok()) return Fail(config.status());
+  return Print(format == "json" ? DescribeAsJson(*config) : DescribeAsTable(*config));
+}
+
+int Evaluate(const std::string& config_path, const std::string& weights_path,
+             const std::string& device, const std::string& format) {
+  const absl::StatusOr<v1::JobConfig> config = ReadConfig(config_path);
+  if (!config.ok()) return Fail(config.status());
+  const absl::StatusOr<v1::JobResult> result = EvaluateFile(*config, weights_path, device);
+  if (!result.ok()) return Fail(result.status());
+  return Print(format == "json" ? ResultAsJson(*result) : ResultAsTable(*result));
 }
 
 int Main(int argc, char** argv) {
@@ -53,6 +68,7 @@ int Main(int argc, char** argv) {
   bool exit_with_parent = false;
   std::string log_level = "info";
   std::string config_path;
+  std::string weights_path;
   std::string format = "table";
 
   CLI::App app("Trains and evaluates the jobs that a coordinator (modlabd) leases to it.",
@@ -62,7 +78,8 @@ int Main(int argc, char** argv) {
       "  modlab-worker --server coordinator.example:7070\n"
       "  modlab-worker --server unix:/run/modlab.sock --device cuda:0 --gang 256\n"
       "  modlab-worker describe --config job.yaml --format json\n"
-      "Exit codes: 0 stopped by SIGINT or SIGTERM, or described; 1 failed; 2 wrong usage.");
+      "  modlab-worker eval --config job.yaml --state-dict model.pt\n"
+      "Exit codes: 0 stopped by SIGINT or SIGTERM, or printed; 1 failed; 2 wrong usage.");
   app.set_version_flag("--version", std::string("modlab-worker ") + MODLAB_VERSION);
   app.add_option("--server", options.server,
                  "Address of the coordinator: HOST:PORT or unix:PATH. Need not be up yet")
@@ -86,18 +103,33 @@ int Main(int argc, char** argv) {
 
   CLI::App* describe = app.add_subcommand(
       "describe", "Prints a config's parameter count, tensors, keys and task coefficients");
-  describe
-      ->add_option("--config", config_path,
-                   "YAML or JSON file: one flat map of job fields, as in \"rules: 8\"")
+  CLI::App* evaluate = app.add_subcommand(
+      "eval", "Evaluates weights, trained here or with PyTorch, as the end of a job is");
+  for (CLI::App* command : {describe, evaluate}) {
+    command
+        ->add_option("--config", config_path,
+                     "YAML or JSON file: one flat map of job fields, as in \"rules: 8\"")
+        ->type_name("FILE")
+        ->required();
+    command->add_option("--format", format, "table or json")
+        ->check(CLI::IsMember({"table", "json"}))
+        ->capture_default_str();
+  }
+  describe->footer("Example:\n  modlab-worker describe --config job.yaml --format json");
+  evaluate
+      ->add_option("--state-dict", weights_path,
+                   "What torch.save(model.state_dict(), FILE) wrote, or a .safetensors file")
+      ->type_name("FILE")
       ->required();
-  describe->add_option("--format", format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  evaluate->add_option("--device", options.device, "auto, cpu or cuda:N")->capture_default_str();
+  evaluate->footer(
+      "Example:\n  modlab-worker eval --config job.yaml --state-dict model.pt --format json\n"
+      "The config's sample counts (final_batches, activation_batches, ...) say how exactly.");
   app.require_subcommand(0, 1);
 
   try {
     app.parse(argc, argv);
-    if (!describe->parsed()) {
+    if (!describe->parsed() && !evaluate->parsed()) {
       if (options.server.empty()) {
         throw CLI::ValidationError("--server", "required; or set MODLAB_SERVER");
       }
@@ -115,6 +147,7 @@ int Main(int argc, char** argv) {
 
   PrepareProcess();
   if (describe->parsed()) return Describe(config_path, format);
+  if (evaluate->parsed()) return Evaluate(config_path, weights_path, options.device, format);
 
   if (exit_with_parent && !ExitWithParent(parent)) return kExitFailure;
   spdlog::set_default_logger(spdlog::stderr_color_mt("modlab-worker"));

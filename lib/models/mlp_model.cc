@@ -28,16 +28,16 @@ class MlpNetwork : public Network {
     at::Tensor mixed = Hidden(batch);
     at::Tensor p;
     if (router_ != nullptr) {
-      output.p = router_->Route(parameters_, {batch.input, batch.rule, rule_code_, mixed,
-                                              output_weight_, output_bias_});
+      output.p = router_->Route(
+          parameters_, {batch.input, batch.rule, rule_code_, mixed, output_weight_, output_bias_});
       p = output.p;
       mixed = (mixed.view({jobs, modules_, units_, columns}) * p.unsqueeze(2))
                   .view({jobs, model_dim_, columns});
     } else {
       p = at::ones({jobs, 1, columns}, batch.rule.options());
     }
-    const at::Tensor decoded = at::relu(
-        at::baddbmm(Get("decoder.0.bias").unsqueeze(-1), last_, at::cat({mixed, p}, 1)));
+    const at::Tensor decoded =
+        at::relu(at::baddbmm(Get("decoder.0.bias").unsqueeze(-1), last_, at::cat({mixed, p}, 1)));
     output.prediction =
         at::baddbmm(Get("decoder.2.bias").unsqueeze(-1), Get("decoder.2.weight"), decoded);
     return output;
@@ -56,8 +56,8 @@ class MlpNetwork : public Network {
     const int64_t jobs = parameters_.jobs(), e = encoder_dim_;
 
     // A one-hot input picks a column of the rule encoder's first layer.
-    const at::Tensor rule_hidden = at::relu(Get("encoder_operation.0.weight") +
-                                            Get("encoder_operation.0.bias").unsqueeze(-1));
+    const at::Tensor rule_hidden =
+        at::relu(Get("encoder_operation.0.weight") + Get("encoder_operation.0.bias").unsqueeze(-1));
     rule_code_ = at::baddbmm(Get("encoder_operation.2.bias").unsqueeze(-1),
                              Get("encoder_operation.2.weight"), rule_hidden);
 

@@ -15,8 +15,8 @@ int64_t ParameterSpec::size() const {
   return size;
 }
 
-void AddLinear(const std::string& name, int64_t in, int64_t out,
-               std::vector<ParameterSpec>* specs, bool bias) {
+void AddLinear(const std::string& name, int64_t in, int64_t out, std::vector<ParameterSpec>* specs,
+               bool bias) {
   specs->push_back({name + ".weight", {out, in}, in});
   if (bias) specs->push_back({name + ".bias", {out}, in});
 }
@@ -70,6 +70,13 @@ at::Tensor Parameters::SpreadPerJob(const std::vector<double>& values) const {
     for (int64_t j = 0; j < jobs_; ++j) block[j].fill_(values[j]);
   }
   return spread;
+}
+
+void Parameters::CopyJob(const at::Tensor& from, int64_t job, const at::Tensor& to) const {
+  at::NoGradGuard no_grad;
+  for (size_t i = 0; i < specs_.size(); ++i) {
+    Block(to, i, jobs_)[job].copy_(Block(from, i, jobs_)[job]);
+  }
 }
 
 at::Tensor Parameters::SelectJobs(const at::Tensor& flat, const std::vector<int64_t>& keep) const {

@@ -52,14 +52,20 @@ class Parameters {
   void Initialise(int64_t index, const v1::JobConfig& config);
 
   // Everything in one row: each spec's [jobs, shape...] block after the other.
-  at::Tensor& flat() { return flat_; }
+  const at::Tensor& flat() const { return flat_; }
   // Laid out as flat().
-  at::Tensor& flat_gradient() { return flat_gradient_; }
+  const at::Tensor& flat_gradient() const { return flat_gradient_; }
   // From now on backward() adds into flat_gradient().
   void RequireGradients();
 
+  // Tensor `spec` of specs(), [jobs, shape...], within a buffer laid out as flat().
+  at::Tensor Block(const at::Tensor& flat, size_t spec) const { return Block(flat, spec, jobs_); }
+
   // A buffer laid out as flat() that holds values[j] wherever job j's numbers are.
   at::Tensor SpreadPerJob(const std::vector<double>& values) const;
+
+  // Copies the numbers of job `job` from one buffer laid out as flat() to another.
+  void CopyJob(const at::Tensor& from, int64_t job, const at::Tensor& to) const;
 
   // Copies the numbers of the jobs `keep` of a buffer laid out as flat() to a
   // buffer for a gang of just these.

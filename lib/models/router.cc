@@ -51,14 +51,13 @@ class SeparateScorer : public Router {
   at::Tensor Route(const Parameters& parameters, const RouterInput& input) const override {
     const int64_t jobs = input.hidden.size(0), columns = input.hidden.size(2);
     const int64_t modules = input.output_weight.size(1), units = input.output_weight.size(2);
-    const at::Tensor& first = parameters.at("scorer.0.weight");    // [J, e, D+2+R]
-    const at::Tensor of_output = first.narrow(2, 0, model_dim_);   // [J, e, D]
+    const at::Tensor& first = parameters.at("scorer.0.weight");   // [J, e, D+2+R]
+    const at::Tensor of_output = first.narrow(2, 0, model_dim_);  // [J, e, D]
     // The module's last layer and the scorer's first are both linear: multiply
     // the matrices, and the D outputs of every module are never computed.
-    const at::Tensor weight =
-        at::bmm(input.output_weight.view({jobs, modules * units, model_dim_}),
-                of_output.transpose(1, 2))
-            .view({jobs * modules, units, encoder_dim_});
+    const at::Tensor weight = at::bmm(input.output_weight.view({jobs, modules * units, model_dim_}),
+                                      of_output.transpose(1, 2))
+                                  .view({jobs * modules, units, encoder_dim_});
     const at::Tensor bias = at::bmm(input.output_bias, of_output.transpose(1, 2));  // [J, M, e]
     const at::Tensor of_raw = at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(-1),
                                           first.narrow(2, model_dim_, 2 + rules_),
@@ -120,10 +119,9 @@ class RuleOnly : public Router {
     at::Tensor hidden = parameters.at(name_ + ".0.weight");  // [J, h, R]
     if (bias_) hidden = hidden + parameters.at(name_ + ".0.bias").unsqueeze(-1);
     const at::Tensor& weight = parameters.at(name_ + ".2.weight");
-    const at::Tensor scores =
-        bias_ ? at::baddbmm(parameters.at(name_ + ".2.bias").unsqueeze(-1), weight,
-                            at::relu(hidden))
-              : at::bmm(weight, at::relu(hidden));  // [J, M, R]
+    const at::Tensor scores = bias_ ? at::baddbmm(parameters.at(name_ + ".2.bias").unsqueeze(-1),
+                                                  weight, at::relu(hidden))
+                                    : at::bmm(weight, at::relu(hidden));  // [J, M, R]
     return LookUp(at::softmax(scores, 1), input.rule);
   }
 

@@ -25,6 +25,7 @@ enum class StreamPurpose : uint32_t {
   kFinalOutOfDistribution = 5,
   kActivation = 6,
   kAdaptation = 7,
+  kValidation = 8,
 };
 
 // Names a stream of one job.

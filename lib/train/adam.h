@@ -18,18 +18,30 @@ class Adam {
   // One step size a job. `parameters` gives the layout.
   Adam(const Parameters& parameters, const std::vector<double>& learning_rates);
 
-  // Moves parameters->flat() against parameters->flat_gradient().
-  void Step(Parameters* parameters);
+  // Moves parameters->flat() against parameters->flat_gradient(), by step sizes
+  // multiplied by `factor`.
+  void Step(Parameters* parameters, double factor);
 
   // Forgets all jobs but these, given the layout before.
   void SelectJobs(const Parameters& before, const std::vector<int64_t>& keep);
 
+  // What a checkpoint keeps: the steps done, and the running means of gradients
+  // and of their squares, laid out as Parameters::flat().
+  int64_t step() const { return step_; }
+  void set_step(int64_t step) { step_ = step; }
+  const at::Tensor& mean() const { return mean_; }
+  const at::Tensor& mean_square() const { return mean_square_; }
+
  private:
   int64_t step_ = 0;
-  at::Tensor learning_rate_;  // these three laid out as Parameters::flat()
+  at::Tensor learning_rate_;  // laid out as Parameters::flat()
   at::Tensor mean_;
   at::Tensor mean_square_;
 };
+
+// Scales every job's gradient down to a norm of at most `norm_max`, over all its
+// parameters together. (section 3, RNN)
+void ClipGradientNorm(Parameters* parameters, double norm_max);
 
 }  // namespace modlab
 

@@ -1,53 +1,53 @@
 #include "lib/train/sampler.h"
 
-#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace modlab {
 
 Sampler::Sampler(const std::vector<v1::JobConfig>& configs, const at::Device& device)
-    : rules_(configs.front().rules()),
-      labels_(configs.front().target() == v1::CLASSIFICATION),
-      device_(device) {
+    : rules_(configs.front().rules()), device_(device) {
   for (const v1::JobConfig& config : configs) {
-    const auto data_seed = static_cast<uint32_t>(config.data_seed());
-    members_.push_back({MlpTask(config.rules(), data_seed), data_seed,
+    members_.push_back({MakeTask(config), static_cast<uint32_t>(config.data_seed()),
                         static_cast<uint32_t>(config.model_seed())});
   }
 }
 
-MlpBatch Sampler::Sample(const Draw& draw) {
+Batch Sampler::Sample(const Draw& draw) {
   const auto jobs = static_cast<int64_t>(members_.size());
-  const int64_t samples = draw.samples;
-  if (!target_.defined() || target_.size(0) != jobs || target_.size(1) != samples) {
+  const int64_t columns = draw.samples * draw.length;
+  const int64_t inputs = members_.front().task->inputs();
+  const int64_t targets = members_.front().task->targets();
+  if (!target_.defined() || target_.size(0) != jobs || target_.size(2) != columns) {
     const auto options = at::TensorOptions().dtype(at::kFloat).pinned_memory(device_.is_cuda());
-    digits_ = at::empty({jobs, 2, samples}, options);
-    rule_ = at::empty({jobs, samples, rules_}, options);
-    target_ = at::empty({jobs, samples}, options);
-    rule_index_.resize(samples);
+    input_ = at::empty({jobs, inputs, columns}, options);
+    rule_ = at::empty({jobs, rules_, columns}, options);
+    target_ = at::empty({jobs, targets, columns}, options);
+    rule_index_.resize(static_cast<size_t>(columns));
   }
   rule_.zero_();
   for (int64_t j = 0; j < jobs; ++j) {
-    const Member& member = members_[j];
-    float* digits = digits_.data_ptr<float>() + j * 2 * samples;
-    float* rule = rule_.data_ptr<float>() + j * samples * rules_;
-    float* target = target_.data_ptr<float>() + j * samples;
-    member.task.Sample({draw.purpose, member.data_seed, member.model_seed}, draw.block, draw.scale,
-                       draw.rule_weights, samples,
-                       {digits, digits + samples, rule_index_.data(), target});
-    for (int64_t b = 0; b < samples; ++b) rule[b * rules_ + rule_index_[b]] = 1.0F;
-    if (labels_) {
-      std::transform(target, target + samples, target,
-                     [](float y) { return y >= 0.0F ? 1.0F : 0.0F; });
+    const Member& member = members_[static_cast<size_t>(j)];
+    member.task->Sample({{draw.purpose, member.data_seed, member.model_seed},
+                         draw.block,
+                         draw.samples,
+                         draw.length,
+                         draw.scale,
+                         draw.rule_weights},
+                        {input_.data_ptr<float>() + j * inputs * columns, rule_index_.data(),
+                         target_.data_ptr<float>() + j * targets * columns});
+    float* rule = rule_.data_ptr<float>() + j * rules_ * columns;
+    for (int64_t t = 0; t < columns; ++t) {
+      rule[rule_index_[static_cast<size_t>(t)] * columns + t] = 1.0F;
     }
   }
-  if (device_.is_cpu()) return {digits_, rule_, target_};
-  return {digits_.to(device_), rule_.to(device_), target_.to(device_)};
+  if (device_.is_cpu()) return {input_, rule_, target_, draw.length};
+  return {input_.to(device_), rule_.to(device_), target_.to(device_), draw.length};
 }
 
 void Sampler::SelectJobs(const std::vector<int64_t>& keep) {
   std::vector<Member> kept;
-  for (int64_t j : keep) kept.push_back(std::move(members_[j]));
+  for (const int64_t j : keep) kept.push_back(std::move(members_[static_cast<size_t>(j)]));
   members_ = std::move(kept);
 }
 

@@ -6,11 +6,12 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "lib/models/mlp_model.h"
-#include "lib/rules/mlp_task.h"
+#include "lib/models/batch.h"
 #include "lib/rules/random_stream.h"
+#include "lib/rules/task.h"
 #include "modlab/v1/job.pb.h"
 
 namespace modlab {
@@ -19,8 +20,10 @@ namespace modlab {
 struct Draw {
   StreamPurpose purpose;
   // Training step, or evaluation batch.
-  uint64_t block;
-  int64_t samples;
+  uint64_t block = 0;
+  int64_t samples = 0;
+  // Tokens of each sample.
+  int64_t length = 1;
   // Multiplies every real-valued input: 1 in distribution, 2 out of it.
   float scale = 1.0F;
   // One weight a rule; null where rules are equally likely.
@@ -34,23 +37,22 @@ class Sampler {
 
   // The batch is valid until the next call. What job j gets depends on its own
   // config and on `draw` alone.
-  MlpBatch Sample(const Draw& draw);
+  Batch Sample(const Draw& draw);
 
   // Forgets all jobs but these.
   void SelectJobs(const std::vector<int64_t>& keep);
 
  private:
   struct Member {
-    MlpTask task;
+    std::unique_ptr<Task> task;
     uint32_t data_seed;
     uint32_t model_seed;
   };
 
   std::vector<Member> members_;
   int64_t rules_;
-  bool labels_;
   at::Device device_;
-  at::Tensor digits_;
+  at::Tensor input_;
   at::Tensor rule_;
   at::Tensor target_;
   std::vector<int32_t> rule_index_;

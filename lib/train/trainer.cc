@@ -6,19 +6,21 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <exception>
-#include <new>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/config/job_config.h"
-#include "lib/models/mlp_model.h"
+#include "lib/models/model.h"
 #include "lib/models/parameters.h"
 #include "lib/train/adam.h"
+#include "lib/train/checkpoint.h"
 #include "lib/train/device.h"
 #include "lib/train/evaluation.h"
+#include "lib/train/guard.h"
 #include "lib/train/sampler.h"
+#include "lib/train/weights.h"
 #include "lib/weights/safetensors.h"
 
 namespace modlab {
@@ -30,28 +32,22 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// c10 has no error class for memory that is portable over its versions.
-absl::Status ToStatus(const c10::Error& error) {
-  const std::string what = error.what_without_backtrace();
-  if (what.find("out of memory") != std::string::npos ||
-      what.find("can't allocate memory") != std::string::npos) {
-    return absl::ResourceExhaustedError(absl::StrCat("the device's memory is full: ", what));
-  }
-  return absl::InternalError(what);
+// The norm to which the published code clips the gradients of RNNs.
+constexpr double kRnnGradientNormMax = 1.0;
+
+// What the learning rate is multiplied by after so many steps.
+double LearningRateFactor(const v1::JobConfig& shape, int64_t steps) {
+  if (shape.halve_learning_rate_every() == 0) return 1.0;
+  const int64_t halvings = std::min<int64_t>(shape.halve_learning_rate_times(),
+                                             steps / shape.halve_learning_rate_every());
+  return std::ldexp(1.0, -static_cast<int>(halvings));
 }
 
-// Runs `body`, turning LibTorch's exceptions into a status.
-template <typename Body>
-absl::Status Guard(Body body) {
-  try {
-    return body();
-  } catch (const c10::Error& error) {
-    return ToStatus(error);
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("the host's memory is full");
-  } catch (const std::exception& error) {
-    return absl::InternalError(error.what());
+double ValueOf(const v1::CurvePoint& point, v1::Metric metric) {
+  for (const v1::MetricValue& value : point.values()) {
+    if (value.metric() == metric) return value.value();
   }
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 class GangTrainer : public Trainer {
@@ -59,11 +55,11 @@ class GangTrainer : public Trainer {
   GangTrainer(const std::vector<v1::JobConfig>& configs, const at::Device& device)
       : configs_(configs),
         shape_(configs.front()),
-        model_(shape_),
-        parameters_(model_.Specs(), static_cast<int64_t>(configs.size()),
+        model_(MakeModel(shape_)),
+        parameters_(model_->Specs(), static_cast<int64_t>(configs.size()),
                     at::TensorOptions().dtype(at::kFloat).device(device)),
         sampler_(configs, device),
-        evaluation_(shape_, model_, [this] { return AnyWanted(); }),
+        evaluation_(shape_, *model_, [this] { return AnyWanted() && !stopped_.load(); }),
         dropped_(configs.size()) {
     std::vector<double> learning_rates;
     for (size_t i = 0; i < configs.size(); ++i) {
@@ -74,118 +70,238 @@ class GangTrainer : public Trainer {
     adam_.emplace(parameters_, learning_rates);
     parameters_.RequireGradients();
     loss_sum_ = at::zeros({parameters_.jobs()}, parameters_.flat().options().dtype(at::kDouble));
+    if (shape_.validation_batches() > 0) best_weights_ = at::zeros_like(parameters_.flat());
+    best_.resize(configs.size());
+  }
+
+  // Where each member left off. To be called before Run().
+  absl::Status Load(const std::vector<std::string>& checkpoints) {
+    for (size_t j = 0; j < checkpoints.size(); ++j) {
+      absl::Status status = LoadMember(j, checkpoints[j]);
+      if (!status.ok()) {
+        return absl::Status(status.code(), absl::StrCat("checkpoint of member ", j, ": ",
+                                                        std::string(status.message())));
+      }
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Run(GangObserver* observer) override {
     return Guard([&] { return RunGuarded(observer); });
   }
 
-  void Drop(int member) override { dropped_[member].store(true); }
+  void Drop(int member) override { dropped_[static_cast<size_t>(member)].store(true); }
+
+  void Stop() override { stopped_.store(true); }
+
+  std::string SaveCheckpoint(int member) const override {
+    const auto j =
+        static_cast<size_t>(std::find(members_.begin(), members_.end(), member) - members_.begin());
+    const auto job = static_cast<int64_t>(j);
+    Checkpoint checkpoint;
+    checkpoint.job_key = JobKey(configs_[static_cast<size_t>(member)]);
+    checkpoint.iteration = done_;
+    checkpoint.measured = measured_;
+    checkpoint.loss_sum = loss_sum_[job].item<double>();
+    checkpoint.best_iteration = best_[j].iteration;
+    checkpoint.best_figure = best_[j].figure;
+    const auto append = [&](const char* prefix, const at::Tensor& flat) {
+      AppendTensors(prefix, parameters_, flat, job, &checkpoint.tensors);
+    };
+    append("", parameters_.flat());
+    append("mean/", adam_->mean());
+    append("mean_square/", adam_->mean_square());
+    if (best_[j].iteration > 0) append("best/", best_weights_);
+    return EncodeCheckpoint(std::move(checkpoint));
+  }
 
   const GangProgress& progress() const override { return progress_; }
 
  private:
   absl::Status RunGuarded(GangObserver* observer) {
     const Clock::time_point start = Clock::now();
-    int64_t done = 0;
-    int64_t index = 0;
-    for (int64_t until : EvaluationIterations(shape_)) {
-      const int64_t first = done;
+    const std::vector<int64_t> evaluations = EvaluationIterations(shape_);
+    for (size_t index = 0; index < evaluations.size(); ++index) {
+      const int64_t until = evaluations[index];
+      if (until < done_ || (until == done_ && measured_)) continue;  // before the checkpoint
+      const int64_t first = index == 0 ? 0 : evaluations[index - 1];
+      const int64_t section_first = done_;
       const Clock::time_point section_start = Clock::now();
-      while (done < until) {
+      while (done_ < until) {
         if (!KeepWanted()) return absl::CancelledError("every member was dropped");
-        Step(done++);
-        progress_.iteration.store(done);
-        if (done - first >= kSpeedWindow && SecondsSince(section_start) > 0) {
-          progress_.iterations_per_second.store(static_cast<double>(done - first) /
+        if (stopped_.load()) return absl::AbortedError("stopped");
+        Step();
+        progress_.iteration.store(done_);
+        if (done_ - section_first >= kSpeedWindow && SecondsSince(section_start) > 0) {
+          progress_.iterations_per_second.store(static_cast<double>(done_ - section_first) /
                                                 SecondsSince(section_start));
         }
       }
-      Evaluate(first, done, index++, SecondsSince(section_start), observer);
+      const double speed = static_cast<double>(done_ - section_first) / SecondsSince(section_start);
+      if (!Evaluate(first, static_cast<int64_t>(index), speed, observer)) {
+        return absl::AbortedError("stopped");
+      }
       if (!KeepWanted()) {
         return any_ended_ ? absl::OkStatus() : absl::CancelledError("every member was dropped");
       }
     }
-    Finish(SecondsSince(start), observer);
-    return absl::OkStatus();
+    return Finish(SecondsSince(start), observer);
   }
 
-  void Step(int64_t step) {
-    const MlpBatch batch = sampler_.Sample(
-        {StreamPurpose::kTraining, static_cast<uint64_t>(step), shape_.batch_size()});
+  void Step() {
+    const Batch batch = sampler_.Sample(
+        {StreamPurpose::kTraining, static_cast<uint64_t>(done_), shape_.batch_size(),
+         shape_.has_sequence_length() ? shape_.sequence_length() : 1});
     parameters_.flat_gradient().zero_();
-    const MlpModel::Output output = model_.Forward(parameters_, model_.Fold(parameters_), batch);
+    const Network::Output output = model_->Bind(parameters_)->Forward(batch);
     const at::Tensor losses =
-        SampleLosses(shape_.target(), output.prediction, batch.target).mean(1);  // [J]
+        Losses(shape_.target(), output.prediction, batch.target).flatten(1).mean(1);  // [J]
     // The jobs share no number, so the sum's gradient is each job's own.
     losses.sum().backward();
-    adam_->Step(&parameters_);
+    if (shape_.architecture() == v1::RNN) ClipGradientNorm(&parameters_, kRnnGradientNormMax);
+    adam_->Step(&parameters_, LearningRateFactor(shape_, done_));
     loss_sum_ += losses.detach();
+    ++done_;
+    measured_ = false;
   }
 
-  // Reports a point of every member; those whose numbers are no longer finite end here.
-  void Evaluate(int64_t first, int64_t done, int64_t index, double seconds,
-                GangObserver* observer) {
+  // Reports a point of every member; those whose numbers are no longer finite end
+  // here. False if stopped meanwhile, with the point not measured.
+  bool Evaluate(int64_t first, int64_t index, double speed, GangObserver* observer) {
     std::vector<v1::CurvePoint> points = evaluation_.Point(parameters_, &sampler_, index);
+    if (stopped_.load()) return false;
     const at::Tensor loss_sum = loss_sum_.to(at::kCPU);
     loss_sum_ = at::zeros_like(loss_sum_);
+    measured_ = true;
     for (size_t j = 0; j < members_.size(); ++j) {
-      if (dropped_[members_[j]].load()) continue;
+      if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
       v1::CurvePoint& point = points[j];
-      point.set_iteration(done);
-      if (done > first) {
-        const auto steps = static_cast<double>(done - first);
+      point.set_iteration(done_);
+      if (done_ > first) {
         v1::MetricValue* loss = point.add_values();
         loss->set_metric(v1::TRAIN_LOSS);
-        loss->set_value(loss_sum[static_cast<int64_t>(j)].item<double>() / steps);
-        v1::MetricValue* speed = point.add_values();
-        speed->set_metric(v1::ITERATIONS_PER_SECOND);
-        speed->set_value(steps / seconds);
+        loss->set_value(loss_sum[static_cast<int64_t>(j)].item<double>() /
+                        static_cast<double>(done_ - first));
+        v1::MetricValue* rate = point.add_values();
+        rate->set_metric(v1::ITERATIONS_PER_SECOND);
+        rate->set_value(speed);
       }
       const auto bad =
           std::find_if(point.values().begin(), point.values().end(),
                        [](const v1::MetricValue& v) { return !std::isfinite(v.value()); });
       if (bad == point.values().end()) {
+        KeepBest(j, point);
         observer->OnPoint(members_[j], point);
-        continue;
+      } else {
+        Fail(j, first, bad->value(), observer);
       }
-      v1::Failure failure;
-      failure.set_cause(v1::DIVERGED);
-      failure.set_iteration(first);
-      failure.set_message(absl::StrCat("the loss became ", bad->value(), " between iterations ",
-                                       first, " and ", done, "; a smaller learning_rate than ",
-                                       configs_[members_[j]].learning_rate(), " may help"));
-      observer->OnFailed(members_[j], failure);
-      any_ended_ = true;
-      dropped_[members_[j]].store(true);
     }
+    return true;
   }
 
-  void Finish(double training_seconds, GangObserver* observer) {
+  void Fail(size_t j, int64_t last_good, double value, GangObserver* observer) {
+    const auto member = static_cast<size_t>(members_[j]);
+    v1::Failure failure;
+    failure.set_cause(v1::DIVERGED);
+    failure.set_iteration(last_good);
+    failure.set_message(absl::StrCat("the loss became ", value, " between iterations ", last_good,
+                                     " and ", done_, "; a smaller learning_rate than ",
+                                     configs_[member].learning_rate(), " may help"));
+    observer->OnFailed(members_[j], failure);
+    any_ended_ = true;
+    dropped_[member].store(true);
+  }
+
+  void KeepBest(size_t j, const v1::CurvePoint& point) {
+    if (!best_weights_.defined() || done_ == 0) return;
+    const double figure = shape_.target() == v1::CLASSIFICATION
+                              ? -ValueOf(point, v1::VALIDATION_ACCURACY)
+                              : ValueOf(point, v1::VALIDATION_LOSS);
+    if (best_[j].iteration > 0 && figure >= best_[j].figure) return;
+    best_[j] = {done_, figure};
+    parameters_.CopyJob(parameters_.flat(), static_cast<int64_t>(j), best_weights_);
+  }
+
+  absl::Status Finish(double training_seconds, GangObserver* observer) {
     const Clock::time_point start = Clock::now();
     std::vector<v1::JobResult> results = evaluation_.Final(parameters_, &sampler_);
-    for (size_t j = 0; j < members_.size(); ++j) {
-      if (dropped_[members_[j]].load()) continue;
-      v1::MetricValue* parameters = results[j].add_metrics();
-      parameters->set_metric(v1::PARAMETERS);
-      parameters->set_value(static_cast<double>(ParameterCount(shape_)));
-      results[j].set_wall_seconds(training_seconds + SecondsSince(start));
-      observer->OnFinished(members_[j], results[j], Weights(j));
+    std::vector<v1::JobResult> of_best;
+    const bool best_differs =
+        best_weights_.defined() && std::any_of(best_.begin(), best_.end(), [&](const Best& best) {
+          return best.iteration != done_;
+        });
+    if (best_differs) {
+      Parameters best(parameters_.specs(), parameters_.jobs(), best_weights_.options());
+      best.flat().copy_(best_weights_);
+      of_best = evaluation_.Final(best, &sampler_);
     }
+    if (stopped_.load()) return absl::AbortedError("stopped");
+    for (size_t j = 0; j < members_.size(); ++j) {
+      if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
+      FinalWeights weights;
+      weights.last = Weights(j, parameters_.flat());
+      v1::JobResult& result = results[j];
+      AddParameterCount(result.mutable_metrics());
+      if (best_weights_.defined()) {
+        v1::BestCheckpoint* best = result.mutable_best();
+        best->set_iteration(best_[j].iteration);
+        if (best_[j].iteration != done_) {
+          best->mutable_metrics()->Swap(of_best[j].mutable_metrics());
+          AddParameterCount(best->mutable_metrics());
+          if (of_best[j].has_activation())
+            best->mutable_activation()->Swap(of_best[j].mutable_activation());
+          weights.best = Weights(j, best_weights_);
+        }
+      }
+      result.set_wall_seconds(training_seconds + SecondsSince(start));
+      observer->OnFinished(members_[j], result, weights);
+    }
+    return absl::OkStatus();
   }
 
-  std::string Weights(size_t j) const {
+  void AddParameterCount(google::protobuf::RepeatedPtrField<v1::MetricValue>* metrics) const {
+    v1::MetricValue* parameters = metrics->Add();
+    parameters->set_metric(v1::PARAMETERS);
+    parameters->set_value(static_cast<double>(ParameterCount(shape_)));
+  }
+
+  // Of the member at `j`, whose numbers lie in `flat`.
+  std::string Weights(size_t j, const at::Tensor& flat) const {
     TensorFile file;
-    file.metadata["job_key"] = JobKey(configs_[members_[j]]);
-    for (size_t i = 0; i < parameters_.specs().size(); ++i) {
-      const at::Tensor values =
-          parameters_.tensors()[i].detach()[static_cast<int64_t>(j)].to(at::kCPU).contiguous();
-      const auto* numbers = values.data_ptr<float>();
-      file.tensors.push_back({parameters_.specs()[i].name,
-                              parameters_.specs()[i].shape,
-                              {numbers, numbers + values.numel()}});
-    }
+    file.metadata["job_key"] = JobKey(configs_[static_cast<size_t>(members_[j])]);
+    AppendTensors("", parameters_, flat, static_cast<int64_t>(j), &file.tensors);
     return EncodeSafetensors(file);
+  }
+
+  absl::Status LoadMember(size_t j, const std::string& bytes) {
+    const absl::StatusOr<Checkpoint> checkpoint = DecodeCheckpoint(bytes);
+    if (!checkpoint.ok()) return checkpoint.status();
+    if (checkpoint->job_key != JobKey(configs_[j])) {
+      return absl::InvalidArgumentError("it is not of this config");
+    }
+    const int64_t iteration = checkpoint->iteration;
+    if (iteration < 0 || iteration > shape_.iterations() ||
+        (j > 0 && (iteration != done_ || checkpoint->measured != measured_))) {
+      return absl::InvalidArgumentError(absl::StrCat("it stands at iteration ", iteration,
+                                                     "; allowed: where all of the gang stand"));
+    }
+    done_ = iteration;
+    measured_ = checkpoint->measured;
+    progress_.iteration.store(done_);
+    adam_->set_step(done_);
+    best_[j] = {checkpoint->best_iteration, checkpoint->best_figure};
+    const auto job = static_cast<int64_t>(j);
+    loss_sum_[job] = checkpoint->loss_sum;
+    const auto copy = [&](const char* prefix, const at::Tensor& flat) {
+      return CopyTensors(checkpoint->tensors, prefix, parameters_, job, flat);
+    };
+    absl::Status status = copy("", parameters_.flat());
+    if (status.ok()) status = copy("mean/", adam_->mean());
+    if (status.ok()) status = copy("mean_square/", adam_->mean_square());
+    if (status.ok() && best_[j].iteration > 0 && best_weights_.defined()) {
+      status = copy("best/", best_weights_);
+    }
+    return status;
   }
 
   bool AnyWanted() const {
@@ -208,6 +324,10 @@ class GangTrainer : public Trainer {
     kept.RequireGradients();
     adam_->SelectJobs(parameters_, keep);
     sampler_.SelectJobs(keep);
+    if (best_weights_.defined()) best_weights_ = parameters_.SelectJobs(best_weights_, keep);
+    std::vector<Best> best;
+    for (const int64_t j : keep) best.push_back(best_[static_cast<size_t>(j)]);
+    best_ = std::move(best);
     loss_sum_ = at::stack([&] {
       std::vector<at::Tensor> sums;
       for (int64_t j : keep) sums.push_back(loss_sum_[j]);
@@ -220,30 +340,46 @@ class GangTrainer : public Trainer {
     return true;
   }
 
+  // Validation of the best weights so far: a loss, or the negative of an accuracy.
+  struct Best {
+    int64_t iteration = 0;  // 0: none yet
+    double figure = 0;
+  };
+
   // Iterations before the speed of a section means something.
   static constexpr int64_t kSpeedWindow = 20;
 
   const std::vector<v1::JobConfig> configs_;  // of all members, by member
   const v1::JobConfig shape_;
-  const MlpModel model_;
+  const std::unique_ptr<Model> model_;
   Parameters parameters_;  // from here on: of the members that are left
   Sampler sampler_;
   Evaluation evaluation_;
   std::optional<Adam> adam_;
   at::Tensor loss_sum_;                     // [J] since the last point
+  at::Tensor best_weights_;                 // as parameters_.flat(); undefined if none are kept
+  std::vector<Best> best_;                  // [J]
   std::vector<int> members_;                // [J] their indices in configs_
+  int64_t done_ = 0;                        // iterations
+  bool measured_ = false;                   // the point of iteration done_, if there is one
   bool any_ended_ = false;                  // some member failed on its own
   std::vector<std::atomic<bool>> dropped_;  // by member
+  std::atomic<bool> stopped_{false};
   GangProgress progress_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const std::vector<v1::JobConfig>& configs,
-                                                         absl::string_view device) {
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
+    const std::vector<v1::JobConfig>& configs, absl::string_view device,
+    const std::vector<std::string>& checkpoints) {
   if (configs.empty() || configs.size() > kGangSizeMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("a gang has ", configs.size(), " jobs; allowed: 1..", kGangSizeMax));
+  }
+  if (!checkpoints.empty() && checkpoints.size() != configs.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(checkpoints.size(), " checkpoints for ",
+                                                   configs.size(), " jobs; allowed: none, or all"));
   }
   const std::string shape_key = ShapeKey(configs.front());
   for (const v1::JobConfig& config : configs) {
@@ -254,10 +390,10 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const std::vector<v1::J
   }
   const absl::StatusOr<std::string> resolved = ResolveDevice(device);
   if (!resolved.ok()) return resolved.status();
-  std::unique_ptr<Trainer> trainer;
+  std::unique_ptr<GangTrainer> trainer;
   const absl::Status status = Guard([&] {
     trainer = std::make_unique<GangTrainer>(configs, at::Device(*resolved));
-    return absl::OkStatus();
+    return trainer->Load(checkpoints);
   });
   if (!status.ok()) return status;
   return trainer;
@@ -265,7 +401,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const std::vector<v1::J
 
 std::vector<TensorShape> ModelTensors(const v1::JobConfig& canonical) {
   std::vector<TensorShape> tensors;
-  for (const ParameterSpec& spec : MlpModel(canonical).Specs()) {
+  for (const ParameterSpec& spec : MakeModel(canonical)->Specs()) {
     tensors.push_back({spec.name, spec.shape});
   }
   return tensors;
@@ -273,7 +409,7 @@ std::vector<TensorShape> ModelTensors(const v1::JobConfig& canonical) {
 
 int64_t ParameterCount(const v1::JobConfig& canonical) {
   int64_t count = 0;
-  for (const ParameterSpec& spec : MlpModel(canonical).Specs()) count += spec.size();
+  for (const ParameterSpec& spec : MakeModel(canonical)->Specs()) count += spec.size();
   return count;
 }
 

@@ -20,6 +20,15 @@
 
 namespace modlab {
 
+// Weights at the end of a job: .safetensors files, under the names and, but for the
+// leading jobs axis, the shapes of the paper's published code.
+struct FinalWeights {
+  std::string last;
+  // Those with the best validation; empty where none were kept, and where the last
+  // are the best.
+  std::string best;
+};
+
 // Hears of the members of a gang, named by their index in the list that the
 // Trainer was created with. Called on the thread that runs Trainer::Run().
 class GangObserver {
@@ -28,11 +37,9 @@ class GangObserver {
 
   // A point of the member's curves, as soon as it was measured.
   virtual void OnPoint(int member, const v1::CurvePoint& point) = 0;
-  // The member's result; nothing more is heard of it. `weights` is a
-  // .safetensors file of the final weights under the names and, but for the
-  // leading jobs axis, the shapes of the paper's published code. The result's
-  // provenance and checkpoint_sha256 are left for the caller to fill.
-  virtual void OnFinished(int member, const v1::JobResult& result, absl::string_view weights) = 0;
+  // The member's result; nothing more is heard of it. The result's provenance and
+  // the SHA-256 of both files are left for the caller to fill.
+  virtual void OnFinished(int member, const v1::JobResult& result, const FinalWeights& weights) = 0;
   // The member alone failed; the others go on untouched.
   virtual void OnFailed(int member, const v1::Failure& failure) = 0;
 };
@@ -54,18 +61,31 @@ class Trainer {
   // `configs` are canonical and share one shape key; at least one, at most 4096.
   // `device` is "cpu" or "cuda:N".
   //
-  // INVALID_ARGUMENT: shape keys differ, or no such device. RESOURCE_EXHAUSTED:
-  // the device cannot hold the gang; a smaller one may fit.
-  static absl::StatusOr<std::unique_ptr<Trainer>> Create(const std::vector<v1::JobConfig>& configs,
-                                                         absl::string_view device);
+  // `checkpoints`: empty, or for each config what SaveCheckpoint() gave; training goes
+  // on from there, to the same bits. All must be of the same iteration.
+  //
+  // INVALID_ARGUMENT: shape keys differ, no such device, or a checkpoint that is
+  // damaged, of another config or of another iteration. RESOURCE_EXHAUSTED: the
+  // device cannot hold the gang; a smaller one may fit.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(
+      const std::vector<v1::JobConfig>& configs, absl::string_view device,
+      const std::vector<std::string>& checkpoints = {});
 
   virtual ~Trainer() = default;
 
   // Trains all members to the end, reporting to `observer`, which must outlive
   // the call. Returns OK once every member has finished, failed or been dropped;
-  // CANCELLED as soon as all are dropped; RESOURCE_EXHAUSTED where the device's
-  // memory runs out on the way. Call once.
+  // CANCELLED as soon as all are dropped; ABORTED after Stop(); RESOURCE_EXHAUSTED
+  // where the device's memory runs out on the way. Call once.
   virtual absl::Status Run(GangObserver* observer) = 0;
+
+  // Ends Run() after the step in progress, or within the final evaluation.
+  // Thread-safe.
+  virtual void Stop() = 0;
+
+  // All that the member's training needs to go on, as a file. To be called after
+  // Run() returned ABORTED, or within OnPoint() for the member that it speaks of.
+  virtual std::string SaveCheckpoint(int member) const = 0;
 
   // Takes a member out: nothing more is heard of it. The others go on, at an
   // unchanged pace. Thread-safe.

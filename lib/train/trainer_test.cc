@@ -46,6 +46,7 @@ struct MemberRecord {
   std::optional<v1::JobResult> result;
   std::optional<v1::Failure> failure;
   std::string weights;
+  std::string best_weights;
 
   double Final(v1::Metric metric) const {
     for (const v1::MetricValue& value : result->metrics()) {
@@ -65,7 +66,7 @@ struct MemberRecord {
     }
     v1::JobResult timeless = *result;
     timeless.clear_wall_seconds();
-    return bytes + timeless.SerializeAsString() + weights;
+    return bytes + timeless.SerializeAsString() + weights + best_weights;
   }
 };
 
@@ -75,9 +76,10 @@ class Recorder : public GangObserver {
     members[member].points.push_back(point);
     if (on_point) on_point(member, point);
   }
-  void OnFinished(int member, const v1::JobResult& result, absl::string_view weights) override {
+  void OnFinished(int member, const v1::JobResult& result, const FinalWeights& weights) override {
     members[member].result = result;
-    members[member].weights = std::string(weights);
+    members[member].weights = weights.last;
+    members[member].best_weights = weights.best;
   }
   void OnFailed(int member, const v1::Failure& failure) override {
     members[member].failure = failure;

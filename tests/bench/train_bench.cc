@@ -54,7 +54,7 @@ v1::JobConfig Config(v1::ModelType model, const Size& size, int seed) {
 class Ignore : public GangObserver {
  public:
   void OnPoint(int, const v1::CurvePoint&) override {}
-  void OnFinished(int, const v1::JobResult&, absl::string_view) override {}
+  void OnFinished(int, const v1::JobResult&, const FinalWeights&) override {}
   void OnFailed(int, const v1::Failure&) override {}
 };
 
