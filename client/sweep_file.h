@@ -32,29 +32,53 @@
 //                                Numbers may be decimal: {from: 0.1, to: 0.3,
 //                                step: 0.1} is 0.1, 0.2, 0.3.
 //
-// Fields (JobConfig of proto/modlab/v1/job.proto, which says more):
-//   architecture        mlp. Required, in defaults or grid.
+// Fields (JobConfig of proto/modlab/v1/job.proto, which says more). A field "only
+// for" some jobs may not be set for others; where architectures differ in it, give
+// each a map of its own in the grid.
+//   architecture        mlp, mha, rnn. Required, in defaults or grid.
 //   target              regression, classification. Required.
 //   model               monolithic, modular, modular_op, gt_modular. Required.
 //   rules               R, the number of rules; 2..256. Required.
 //   data_seed           chooses the task; 0..4294967295; default 0.
 //   model_seed          chooses initial weights and samples; 0..4294967295;
 //                       default 0.
+//   search_version      1 (default): tokens find each other by the nearest number;
+//                       2: by the largest inner product. Only for mha.
+//   sequence_length     N, tokens (mha; 2..200) or steps (rnn; 1..200) of a training
+//                       sequence; default 10. Only for mha and rnn.
+//   input_dim           q, numbers in an input; 1..1024; default 32. Only for rnn.
+//   order               o, earlier states that a state depends on; 1..16;
+//                       default 1. Only for rnn.
 //   modules             M; 1..256; default: rules, for monolithic 1.
 //   encoder_dim         e, width of encoders and decoder; 1..8192; default 32.
-//   model_dim           D, hidden width, divisible by modules; 1..65536;
-//                       default 128.
-//   scorer              joint (default) or separate; only for model: modular.
-//   iterations          Adam steps; 1..100000000; default 100000.
+//   model_dim           mlp: D, hidden width, divisible by modules; mha: A, attention
+//                       width, divisible by modules * heads; rnn: D, width of the
+//                       monolithic LSTM; 1..65536; default 128.
+//   heads               H, attention heads a module; 1..512; default 2, for
+//                       monolithic 2 * rules. Only for mha.
+//   scorer              joint (default) or separate; only for mlp with model: modular.
+//   iterations          Adam steps; 1..100000000; default 100000 for mlp, 500000
+//                       for mha and rnn.
 //   batch_size          samples a step; 1..65536; default 256.
 //   learning_rate       above 0, at most 10; default 1e-4.
+//   halve_learning_rate_every
+//                       iterations after which it is halved, again and again;
+//                       0 (never) to 100000000; default 0.
+//   halve_learning_rate_times
+//                       halvings at most; 1..64; default 3. Only where the field
+//                       above is above 0.
 //   eval_interval       iterations between points of curves; 1..100000000;
 //                       default 5000.
 //   eval_batches        batches that a point is measured on; 1..10000; default 10.
+//   validation_batches  batches at a point that choose the best checkpoint; 0 (keep
+//                       none) to 10000; default 10.
 //   final_batches       batches of the final evaluation; 1..100000; default 100.
 //   final_batch_size    their size; 1..65536; default 1000.
 //   activation_batches  batches that estimate the activation matrix; 1..100000;
 //                       default 1000.
+//   activation_batch_size
+//                       their size; 1..65536; default 100 for rnn, else
+//                       final_batch_size.
 //   adaptation_draws    rule distributions behind `adaptation`; 1..10000;
 //                       default 100.
 //   adaptation_batches  batches for each of them; 1..10000; default 10.

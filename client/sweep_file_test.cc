@@ -65,6 +65,24 @@ TEST(SweepFileTest, GridsOfAListFollowEachOther) {
   EXPECT_THAT(Words(text, "model"), ElementsAre("monolithic", "gt_modular", "modular", "modular"));
 }
 
+// Each architecture's own fields stand in its grid.
+TEST(SweepFileTest, GridsOfArchitectures) {
+  const std::string text =
+      "name: test\n"
+      "defaults: {target: regression, rules: 4, model: modular}\n"
+      "grid:\n"
+      "  - {architecture: mha, search_version: [1, 2], heads: 4}\n"
+      "  - {architecture: rnn, order: {from: 1, to: 3}, halve_learning_rate_every: 50000}\n";
+  EXPECT_THAT(Words(text, "search_version"), ElementsAre("1", "2", "", "", ""));
+  EXPECT_THAT(Words(text, "order"), ElementsAre("", "", "1", "2", "3"));
+  EXPECT_THAT(Words(text, "halve_learning_rate_times"), ElementsAre("", "", "3", "3", "3"));
+  EXPECT_EQ(ErrorOf("name: test\n"
+                    "defaults: {architecture: mlp, target: regression, rules: 4, model: modular}\n"
+                    "grid: {order: 1}\n"),
+            "f.yaml:3:7: grid 1, point order=1: order: 1 is not allowed for architecture = MLP; "
+            "allowed: none (only for RNN)");
+}
+
 TEST(SweepFileTest, ARangeIncludesItsEnd) {
   EXPECT_THAT(Words(absl::StrCat(kHead, "grid: {data_seed: {from: 3, to: 5}}"), "data_seed"),
               ElementsAre("3", "4", "5"));
