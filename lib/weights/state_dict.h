@@ -20,7 +20,8 @@ absl::StatusOr<std::string> EncodeStateDict(const TensorFile& file);
 
 // Reads a dict of float, double, half or bfloat16 tensors, as floats, in its
 // order; views, shared storages and tensors of other devices as well, but no
-// tensors nested in other objects (save model.state_dict(), not a checkpoint).
+// tensors nested in other objects (save model.state_dict(), not a checkpoint), nor
+// names that are not printable ASCII of 1024 characters at most.
 // INVALID_ARGUMENT says what is wrong with the bytes, whatever they are: no more
 // numbers are given than the file has bytes. Pure, thread-safe.
 absl::StatusOr<TensorFile> DecodeStateDict(absl::string_view bytes);

@@ -33,7 +33,7 @@ struct DiscardZip {
 class ZipReader {
  public:
   // `bytes` are not copied and have to outlive the reader. INVALID_ARGUMENT if
-  // they are no zip archive.
+  // they are no zip archive; no bytes at all are an empty one.
   static absl::StatusOr<ZipReader> Open(absl::string_view bytes);
 
   // The name of the first entry; empty if there is none.
