@@ -1,12 +1,14 @@
 #include "client/job_row.h"
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "client/format.h"
 #include "client/text.h"
+#include "lib/config/job_metrics.h"
 #include "lib/config/words.h"
 #include "modlab/v1/job.pb.h"
 
@@ -16,14 +18,7 @@ namespace {
 // Columns and cells are made by one function, so that they cannot fall apart.
 using Row = std::vector<std::pair<std::string, Cell>>;
 
-Cell MetricCell(const v1::JobResult& result, v1::Metric metric) {
-  for (const v1::MetricValue& value : result.metrics()) {
-    if (value.metric() == metric) return value.value();
-  }
-  return {};
-}
-
-Row MakeRow(const v1::Job& job) {
+Row MakeRow(const v1::Job& job, const std::set<v1::Metric>& by_length) {
   const v1::Provenance& provenance = job.result().provenance();
   Row row = {{"job", job.id()}, {"state", TextCell(StateName(job.state()))}};
   for (const std::string& field : JobFieldNames()) {
@@ -41,7 +36,9 @@ Row MakeRow(const v1::Job& job) {
   for (int i = 0; i < metrics->value_count(); ++i) {
     const auto metric = static_cast<v1::Metric>(metrics->value(i)->number());
     if (metric == v1::METRIC_UNSPECIFIED) continue;
-    row.emplace_back(MetricName(metric), MetricCell(job.result(), metric));
+    if (IsByLength(metric) && by_length.count(metric) == 0) continue;
+    const auto value = FindMetric(&job.result().metrics(), metric);
+    row.emplace_back(MetricName(metric), value ? Cell(*value) : Cell());
   }
   row.emplace_back("failure_cause",
                    job.has_failure() ? TextCell(CauseName(job.failure().cause())) : Cell());
@@ -59,15 +56,25 @@ Row MakeRow(const v1::Job& job) {
 
 }  // namespace
 
-std::vector<std::string> JobColumns() {
+bool IsByLength(v1::Metric metric) { return metric >= v1::ID_L3; }
+
+std::set<v1::Metric> MetricsByLength(const v1::Job& job) {
+  std::set<v1::Metric> metrics;
+  for (const v1::MetricValue& value : job.result().metrics()) {
+    if (IsByLength(value.metric())) metrics.insert(value.metric());
+  }
+  return metrics;
+}
+
+std::vector<std::string> JobColumns(const std::set<v1::Metric>& by_length) {
   std::vector<std::string> columns;
-  for (auto& [name, cell] : MakeRow(v1::Job())) columns.push_back(name);
+  for (auto& [name, cell] : MakeRow(v1::Job(), by_length)) columns.push_back(name);
   return columns;
 }
 
-std::vector<Cell> JobCells(const v1::Job& job) {
+std::vector<Cell> JobCells(const v1::Job& job, const std::set<v1::Metric>& by_length) {
   std::vector<Cell> cells;
-  for (auto& [name, cell] : MakeRow(job)) cells.push_back(std::move(cell));
+  for (auto& [name, cell] : MakeRow(job, by_length)) cells.push_back(std::move(cell));
   return cells;
 }
 

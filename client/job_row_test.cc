@@ -14,10 +14,13 @@ namespace modlab {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
 Cell Find(const v1::Job& job, const std::string& column) {
-  const std::vector<std::string> columns = JobColumns();
-  const std::vector<Cell> cells = JobCells(job);
+  const std::vector<std::string> columns = JobColumns(MetricsByLength(job));
+  const std::vector<Cell> cells = JobCells(job, MetricsByLength(job));
   EXPECT_EQ(columns.size(), cells.size());
   for (size_t i = 0; i < columns.size() && i < cells.size(); ++i) {
     if (columns[i] == column) return cells[i];
@@ -41,14 +44,14 @@ v1::Job MakeJob() {
 
 // The number of a job and the error in distribution were both called "id".
 TEST(JobRowTest, NoTwoColumnsHaveOneName) {
-  const std::vector<std::string> columns = JobColumns();
+  const std::vector<std::string> columns = JobColumns({});
   EXPECT_EQ(std::set<std::string>(columns.begin(), columns.end()).size(), columns.size());
   EXPECT_EQ(Find(MakeJob(), "job"), Cell(int64_t{7}));
   EXPECT_EQ(Find(MakeJob(), "id"), Cell(0.25));
 }
 
 TEST(JobRowTest, HasEveryFieldAndMetricWithItsType) {
-  for (const std::string& field : JobFieldNames()) EXPECT_THAT(JobColumns(), Contains(field));
+  for (const std::string& field : JobFieldNames()) EXPECT_THAT(JobColumns({}), Contains(field));
   const v1::Job job = MakeJob();
   EXPECT_EQ(Find(job, "architecture"), Cell(std::string("mlp")));
   EXPECT_EQ(Find(job, "rules"), Cell(int64_t{4}));
@@ -56,6 +59,20 @@ TEST(JobRowTest, HasEveryFieldAndMetricWithItsType) {
   EXPECT_EQ(Find(job, "modules"), Cell());
   EXPECT_EQ(Find(job, "ood"), Cell());
   EXPECT_EQ(Find(job, "finished"), Cell());
+}
+
+TEST(JobRowTest, FiguresByLengthHaveColumnsWhereAskedFor) {
+  EXPECT_THAT(JobColumns({}), Not(Contains("id_l3")));
+  EXPECT_THAT(MetricsByLength(MakeJob()), IsEmpty());
+  v1::Job job = MakeJob();
+  v1::MetricValue* loss = job.mutable_result()->add_metrics();
+  loss->set_metric(v1::OOD_LOSS_L50);
+  loss->set_value(2);
+  EXPECT_THAT(MetricsByLength(job), ElementsAre(v1::OOD_LOSS_L50));
+  EXPECT_EQ(Find(job, "ood_loss_l50"), Cell(2.0));
+  // Another job has one more.
+  EXPECT_EQ(JobColumns({v1::ID_L3, v1::OOD_LOSS_L50}).size(), JobColumns({}).size() + 2);
+  EXPECT_EQ(JobCells(job, {v1::ID_L3, v1::OOD_LOSS_L50}).size(), JobColumns({}).size() + 2);
 }
 
 TEST(JobRowTest, AJobWithoutResultHasNoZerosForOne) {

@@ -83,6 +83,8 @@ int main(int argc, char** argv) {
   modlab::AddShow(&app, &action);
   modlab::AddResults(&app, &action);
   modlab::AddCurves(&app, &action);
+  modlab::AddRank(&app, &action);
+  modlab::AddCompare(&app, &action);
   modlab::AddExport(&app, &action);
   modlab::AddCancel(&app, &action);
   modlab::AddRetry(&app, &action);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -12,7 +13,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/commands/command.h"
+#include "client/published_weights.h"
 #include "client/text.h"
+#include "lib/config/job_metrics.h"
 #include "lib/config/sha256.h"
 #include "lib/config/words.h"
 #include "modlab/v1/results.grpc.pb.h"
@@ -25,6 +28,8 @@ struct Options {
   Connection::Choice choice;
   int64_t job = 0;
   std::string output;
+  std::string weights;
+  bool best = false;
 };
 
 // Writes the artifact to `path`, from its beginning each time it is tried, and
@@ -67,6 +72,38 @@ absl::Status Download(const Connection& connection, const std::string& sha256,
   return absl::OkStatus();
 }
 
+// Replaces a .safetensors file by the state_dict of the same weights.
+absl::Status ToStateDict(const v1::JobConfig& config, const std::string& path,
+                         int64_t* size_bytes) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string safetensors{std::istreambuf_iterator<char>(in),
+                                std::istreambuf_iterator<char>()};
+  if (in.bad()) {
+    return absl::InternalError(absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
+  }
+  in.close();
+  const absl::StatusOr<std::string> state_dict = PublishedWeights(config, safetensors);
+  if (!state_dict.ok()) return state_dict.status();
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(state_dict->data(), static_cast<std::streamsize>(state_dict->size()));
+  if (!out.flush()) {
+    return absl::InternalError(absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
+  }
+  *size_bytes = static_cast<int64_t>(state_dict->size());
+  return absl::OkStatus();
+}
+
+// Why there is nothing to download.
+absl::Status NoWeights(const v1::Job& job, bool best) {
+  if (best && job.has_result() && !job.result().has_best()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job.id(), " kept no best checkpoint (validation_batches is ",
+                     job.config().validation_batches(), "); without --best you get the last"));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("job ", job.id(), " has no checkpoint: it is ", StateName(job.state())));
+}
+
 absl::StatusOr<int> Get(const Options& options) {
   auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
   if (!connection.ok()) return connection.status();
@@ -74,16 +111,15 @@ absl::StatusOr<int> Get(const Options& options) {
   request.set_id(options.job);
   auto job = (*connection)->Call(&v1::SweepService::Stub::GetJob, request);
   if (!job.ok()) return job.status();
-  const std::string& sha256 = job->result().checkpoint_sha256();
-  if (sha256.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("job ", options.job, " has no checkpoint: it is ", StateName(job->state())));
-  }
-  const std::string output =
-      options.output.empty() ? absl::StrCat("job-", options.job, ".safetensors") : options.output;
+  const std::string sha256 = JobWeights(*job, options.best ? v1::BEST : v1::LAST);
+  if (sha256.empty()) return NoWeights(*job, options.best);
+  const bool state_dict = !options.weights.empty();
+  std::string output = state_dict ? options.weights : options.output;
+  if (output.empty()) output = absl::StrCat("job-", options.job, ".safetensors");
   const std::string partial = output + ".part";
   int64_t size_bytes = 0;
   absl::Status status = Download(**connection, sha256, partial, &size_bytes);
+  if (status.ok() && state_dict) status = ToStateDict(job->config(), partial, &size_bytes);
   if (status.ok() && std::rename(partial.c_str(), output.c_str()) != 0) {
     status = absl::InternalError(absl::StrCat("cannot write ", output, ": ", std::strerror(errno)));
   }
@@ -91,7 +127,9 @@ absl::StatusOr<int> Get(const Options& options) {
     std::remove(partial.c_str());
     return status;
   }
-  std::cout << output << ": " << CountText(size_bytes, "byte") << ", SHA-256 " << sha256 << "\n";
+  std::cout << output << ": " << CountText(size_bytes, "byte")
+            << (state_dict ? ", a state_dict of the checkpoint with SHA-256 " : ", SHA-256 ")
+            << sha256 << "\n";
   return kExitOk;
 }
 
@@ -101,15 +139,24 @@ void AddArtifacts(CLI::App* app, Action* action) {
   auto options = std::make_shared<Options>();
   auto* command = app->add_subcommand("artifacts", "Files that belong to results");
   command->require_subcommand(1);
-  auto* get =
-      command->add_subcommand("get", "Download the final weights of a finished job (.safetensors)");
+  auto* get = command->add_subcommand(
+      "get", "Download the weights of a finished job, as .safetensors or .pt");
   get->add_option("JOB", options->job, "The job's number, see `modlab ls SWEEP`")
       ->type_name("")
       ->required();
-  get->add_option("-o,--output", options->output, "File to write; default job-JOB.safetensors")
-      ->type_name("FILE");
+  auto* output =
+      get->add_option("-o,--output", options->output, "File to write; default job-JOB.safetensors")
+          ->type_name("FILE");
+  get->add_option("--weights", options->weights,
+                  "Write a state_dict instead, for torch.load in Python, with the names and shapes "
+                  "of the published code")
+      ->type_name("FILE.pt")
+      ->excludes(output);
+  get->add_flag("--best", options->best, "The weights with the best validation; default the last");
   AddConnectionOptions(get, &options->choice);
-  get->footer("Example:\n  modlab artifacts get 42 -o model.safetensors");
+  get->footer(
+      "Example:\n  modlab artifacts get 42 -o model.safetensors\n"
+      "  modlab artifacts get 42 --weights model.pt --best");
   get->callback([=] { *action = [=] { return Get(*options); }; });
 }
 

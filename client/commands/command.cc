@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "client/text.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 
@@ -49,13 +50,31 @@ void AddFormatOption(CLI::App* command, Format* format) {
 }
 
 void AddWhereOption(CLI::App* command, std::vector<std::string>* where) {
-  command
-      ->add_option("--where", *where,
-                   "Only jobs with one of these values, e.g. model=modular,gt_modular; "
-                   "may be repeated, all must hold; also state=failed")
+  AddFilterOption(command, "--where",
+                  "Only jobs with one of these values, e.g. model=modular,gt_modular; "
+                  "may be repeated, all must hold; also state=failed",
+                  where);
+}
+
+CLI::Option* AddFilterOption(CLI::App* command, const std::string& name, const std::string& text,
+                             std::vector<std::string>* filters) {
+  return command->add_option(name, *filters, text)
       ->type_name("FIELD=VALUE[,VALUE...]")
       // One value each, so that what follows it is not swallowed.
       ->allow_extra_args(false);
+}
+
+void AddCheckpointOption(CLI::App* command, v1::Checkpoint* checkpoint) {
+  static const std::map<std::string, v1::Checkpoint> checkpoints = {{"last", v1::LAST},
+                                                                    {"best", v1::BEST}};
+  command
+      ->add_option_function<std::string>(
+          "--checkpoint",
+          [checkpoint](const std::string& name) { *checkpoint = checkpoints.at(name); },
+          "Figures of the last weights, or of those with the best validation (jobs that kept "
+          "none are left out): last or best; default last")
+      ->type_name("CHECKPOINT")
+      ->check(CLI::IsMember({"last", "best"}).description(""));
 }
 
 void AddSweepArgument(CLI::App* command, std::string* sweep) {
@@ -64,7 +83,8 @@ void AddSweepArgument(CLI::App* command, std::string* sweep) {
       ->required();
 }
 
-absl::StatusOr<std::vector<v1::FieldFilter>> ParseWhere(const std::vector<std::string>& where) {
+absl::StatusOr<std::vector<v1::FieldFilter>> ParseWhere(const std::vector<std::string>& where,
+                                                        absl::string_view option) {
   std::vector<v1::FieldFilter> filters;
   for (const std::string& text : where) {
     const size_t equals = text.find('=');
@@ -77,7 +97,7 @@ absl::StatusOr<std::vector<v1::FieldFilter>> ParseWhere(const std::vector<std::s
     }
     if (filter.field().empty() || filter.values().empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--where ", text, ": expected FIELD=VALUE[,VALUE...], e.g. rules=4,8"));
+          absl::StrCat(option, " ", text, ": expected FIELD=VALUE[,VALUE...], e.g. rules=4,8"));
     }
     filters.push_back(std::move(filter));
   }

@@ -15,8 +15,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "client/connection.h"
 #include "client/format.h"
+#include "modlab/v1/job.pb.h"
 #include "modlab/v1/sweep.pb.h"
 
 namespace modlab {
@@ -38,6 +40,8 @@ void AddCancel(CLI::App* app, Action* action);
 void AddRetry(CLI::App* app, Action* action);
 void AddResults(CLI::App* app, Action* action);
 void AddCurves(CLI::App* app, Action* action);
+void AddRank(CLI::App* app, Action* action);
+void AddCompare(CLI::App* app, Action* action);
 void AddExport(CLI::App* app, Action* action);
 void AddWorkers(CLI::App* app, Action* action);
 void AddArtifacts(CLI::App* app, Action* action);
@@ -48,12 +52,18 @@ void AddConnectionOptions(CLI::App* command, Connection::Choice* choice);
 void AddFormatOption(CLI::App* command, Format* format);
 // --where FIELD=VALUE[,VALUE...], as often as wanted.
 void AddWhereOption(CLI::App* command, std::vector<std::string>* where);
+// `name` FIELD=VALUE[,VALUE...], as often as wanted.
+CLI::Option* AddFilterOption(CLI::App* command, const std::string& name, const std::string& text,
+                             std::vector<std::string>* filters);
+// --checkpoint last|best.
+void AddCheckpointOption(CLI::App* command, v1::Checkpoint* checkpoint);
 // SWEEP, required.
 void AddSweepArgument(CLI::App* command, std::string* sweep);
 
 // INVALID_ARGUMENT for text that is not FIELD=VALUE[,VALUE...]. The coordinator
 // checks fields and values.
-absl::StatusOr<std::vector<v1::FieldFilter>> ParseWhere(const std::vector<std::string>& where);
+absl::StatusOr<std::vector<v1::FieldFilter>> ParseWhere(const std::vector<std::string>& where,
+                                                        absl::string_view option = "--where");
 
 // All pages of ListJobs, job by job, until `visit` returns false.
 absl::Status VisitJobs(const Connection& connection, const std::string& sweep,

@@ -1,5 +1,6 @@
 #include <iostream>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,8 @@
 #include "client/commands/command.h"
 #include "client/format.h"
 #include "client/job_row.h"
+#include "lib/config/words.h"
+#include "modlab/v1/results.grpc.pb.h"
 
 namespace modlab {
 namespace {
@@ -19,25 +22,41 @@ struct Options {
   Format format = Format::kCsv;
 };
 
+// The metrics by length that any of the jobs has.
+absl::StatusOr<std::set<v1::Metric>> Occurring(const Connection& connection,
+                                               const std::string& sweep,
+                                               const std::vector<v1::FieldFilter>& filters) {
+  v1::QueryResultsRequest request;
+  request.set_sweep(sweep);
+  request.mutable_filters()->Assign(filters.begin(), filters.end());
+  const auto* metrics = v1::Metric_descriptor();
+  for (int i = 0; i < metrics->value_count(); ++i) {
+    const auto metric = static_cast<v1::Metric>(metrics->value(i)->number());
+    if (IsByLength(metric)) request.add_metrics(MetricName(metric));
+  }
+  const auto response = connection.Call(&v1::ResultsService::Stub::QueryResults, request);
+  if (!response.ok()) return response.status();
+  std::set<v1::Metric> occurring;
+  for (const v1::ResultRow& row : response->rows()) occurring.insert(row.metric());
+  return occurring;
+}
+
 absl::StatusOr<int> Export(const Options& options) {
   auto filters = ParseWhere(options.where);
   if (!filters.ok()) return filters.status();
   auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
   if (!connection.ok()) return connection.status();
-  // Made with the first job, so that an unknown sweep writes nothing.
-  std::unique_ptr<RowWriter> writer;
-  const auto begin = [&] {
-    if (!writer) writer = std::make_unique<RowWriter>(options.format, JobColumns(), &std::cout);
-  };
+  // Fails, too, where there is nothing to be written.
+  const auto by_length = Occurring(**connection, options.sweep, *filters);
+  if (!by_length.ok()) return by_length.status();
+  RowWriter writer(options.format, JobColumns(*by_length), &std::cout);
   const absl::Status visited =
       VisitJobs(**connection, options.sweep, *filters, [&](const v1::Job& job) {
-        begin();
-        writer->Add(JobCells(job));
+        writer.Add(JobCells(job, *by_length));
         return std::cout.good();
       });
   if (!visited.ok()) return visited;
-  begin();
-  writer->Finish();
+  writer.Finish();
   return kExitOk;
 }
 

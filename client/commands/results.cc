@@ -27,6 +27,7 @@ struct Options {
   std::string group_by = kGroupByDefault;
   std::string metrics = kMetricsDefault;
   std::vector<std::string> where;
+  v1::Checkpoint checkpoint = v1::LAST;
   Format format = Format::kTable;
 };
 
@@ -89,6 +90,7 @@ absl::StatusOr<int> Results(const Options& options) {
   for (const std::string& metric : SplitList(options.metrics)) {
     request.add_metrics(absl::AsciiStrToLower(metric));  // as the answer is compared with
   }
+  request.set_checkpoint(options.checkpoint);
   auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
   if (!connection.ok()) return connection.status();
   const absl::Status printed = PrintResults(**connection, request, options.format);
@@ -150,11 +152,12 @@ void AddResults(CLI::App* app, Action* action) {
   command->add_option("--metrics", options->metrics, std::string("Default ") + kMetricsDefault)
       ->type_name("METRIC,...");
   AddWhereOption(command, &options->where);
+  AddCheckpointOption(command, &options->checkpoint);
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
   command->footer(
       "Example:\n  modlab results quickstart --group-by model,rules --metrics id,ood --format "
-      "json");
+      "json\n  modlab results quickstart --checkpoint best");
   command->callback([=] { *action = [=] { return Results(*options); }; });
 }
 

@@ -1,5 +1,7 @@
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +13,9 @@
 #include "client/commands/command.h"
 #include "client/format.h"
 #include "client/job_row.h"
+#include "client/table.h"
 #include "client/text.h"
+#include "lib/config/job_metrics.h"
 #include "lib/config/words.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 
@@ -24,12 +28,49 @@ struct Options {
   Format format = Format::kTable;
 };
 
+// The best checkpoint: when it was, and its figures.
+void AddBest(const v1::Job& job, std::vector<std::string>* columns, std::vector<Cell>* cells) {
+  const MetricValues* metrics = JobMetrics(job, v1::BEST);
+  columns->push_back("best_iteration");
+  cells->push_back(job.result().best().iteration());
+  for (const v1::Metric metric : {v1::ID, v1::OOD}) {
+    const std::optional<double> value = FindMetric(metrics, metric);
+    columns->push_back(absl::StrCat("best_", MetricName(metric)));
+    cells->push_back(value ? Cell(*value) : Cell());
+  }
+}
+
+// In and out of distribution, sequence length by sequence length.
+std::string LengthsText(const v1::Job& job) {
+  const MetricValues& metrics = job.result().metrics();
+  const auto text = [&metrics](int number) {
+    const std::optional<double> value = FindMetric(&metrics, static_cast<v1::Metric>(number));
+    return value ? NumberText(*value) : "-";
+  };
+  Table table;
+  table.columns = {{"length", true}, {"id", true}, {"ood", true}};
+  for (const v1::Metric metric : MetricsByLength(job)) {
+    // ID and OOD at length n are the metrics 100 + n and 200 + n.
+    const int length = metric - 100;
+    if (length >= 100) break;
+    table.rows.push_back({absl::StrCat(length), text(metric), text(metric + 100)});
+  }
+  return TableText(table);
+}
+
 absl::Status ShowJob(const Connection& connection, int64_t id, Format format) {
   v1::GetJobRequest request;
   request.set_id(id);
   auto job = connection.Call(&v1::SweepService::Stub::GetJob, request);
   if (!job.ok()) return job.status();
-  WriteRecord(format, JobColumns(), JobCells(*job), &std::cout);
+  const std::set<v1::Metric> by_length = MetricsByLength(*job);
+  // People get those as a table of their own.
+  const std::set<v1::Metric> in_row = format == Format::kTable ? std::set<v1::Metric>() : by_length;
+  std::vector<std::string> columns = JobColumns(in_row);
+  std::vector<Cell> cells = JobCells(*job, in_row);
+  if (job->result().has_best()) AddBest(*job, &columns, &cells);
+  WriteRecord(format, columns, cells, &std::cout);
+  if (format == Format::kTable && !by_length.empty()) std::cout << "\n" << LengthsText(*job);
   return absl::OkStatus();
 }
 
