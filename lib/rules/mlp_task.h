@@ -7,39 +7,24 @@
 #include <cstdint>
 #include <vector>
 
-#include "lib/rules/random_stream.h"
+#include "lib/rules/linear_rules.h"
+#include "lib/rules/task.h"
+#include "modlab/v1/job.pb.h"
 
 namespace modlab {
 
-// Immutable once made, so thread-safe.
-class MlpTask {
+// Immutable, so thread-safe. Inputs a and b, one target, samples of length 1.
+class MlpTask : public Task {
  public:
-  // The task of data seed `data_seed` with `rules` rules: alpha = randn(rules),
-  // then beta = randn(rules).
-  MlpTask(int rules, uint32_t data_seed);
+  explicit MlpTask(const v1::JobConfig& canonical) : rules_(canonical) {}
 
-  int rules() const { return static_cast<int>(alpha_.size()); }
-  // One number a rule.
-  const std::vector<double>& alpha() const { return alpha_; }
-  const std::vector<double>& beta() const { return beta_; }
-
-  // Where to write `count` samples.
-  struct Batch {
-    float* a;       // [count] first number
-    float* b;       // [count] second number
-    int32_t* rule;  // [count] c
-    float* target;  // [count] alpha_c a + beta_c b; the caller takes >= 0 for labels
-  };
-
-  // Draws block `block` of the stream `key`. `scale` multiplies a and b before
-  // the target is computed (1 in distribution, 2 out of it). `rule_weights`,
-  // if given, has one weight a rule; otherwise rules are equally likely.
-  void Sample(const StreamKey& key, uint64_t block, float scale,
-              const std::vector<double>* rule_weights, int64_t count, const Batch& batch) const;
+  int64_t inputs() const override { return 2; }
+  int64_t targets() const override { return 1; }
+  std::vector<Coefficients> coefficients() const override { return rules_.coefficients(); }
+  void Sample(const SampleRequest& request, const SampleBuffers& buffers) const override;
 
  private:
-  std::vector<double> alpha_;
-  std::vector<double> beta_;
+  LinearRules rules_;
 };
 
 }  // namespace modlab

@@ -8,13 +8,7 @@
 #include <vector>
 
 #include "lib/rules/philox.h"
-
-// One function compiled for each vector width; the loader picks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define MODLAB_VECTOR_WIDTHS __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define MODLAB_VECTOR_WIDTHS
-#endif
+#include "lib/rules/vector_widths.h"
 
 namespace modlab {
 namespace {
