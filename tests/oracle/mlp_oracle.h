@@ -1,6 +1,4 @@
-// The MLP networks, written as naively as the formulas of docs/benchmark.md
-// (section 2) read: one job, one module after the other, nothing rearranged.
-// Slow, and the measure of what lib/models computes.
+// The MLP networks. Slow, and the measure of what lib/models computes.
 
 #ifndef MODLAB_TESTS_ORACLE_MLP_ORACLE_H_
 #define MODLAB_TESTS_ORACLE_MLP_ORACLE_H_
@@ -11,16 +9,11 @@
 #include <string>
 
 #include "modlab/v1/job.pb.h"
+#include "tests/oracle/oracle_test_case.h"
 
 namespace modlab {
 
-struct OracleOutput {
-  at::Tensor prediction;  // [B]
-  at::Tensor p;           // [B, M]; undefined for MONOLITHIC
-};
-
-// `parameters` are one job's tensors by name; `x` is [B, 2 + R]: a, b, one-hot
-// rule.
+// An Oracle: one module after the other. A sample is one token: a, b, one-hot rule.
 OracleOutput MlpOracle(const v1::JobConfig& config,
                        const std::map<std::string, at::Tensor>& parameters, const at::Tensor& x);
 
