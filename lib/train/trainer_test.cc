@@ -3,166 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cmath>
 #include <limits>
 #include <map>
-#include <optional>
 #include <string>
-#include <tuple>
+#include <thread>
 #include <vector>
 
 #include "lib/config/job_config.h"
 #include "lib/train/device.h"
+#include "lib/train/trainer_fixture.h"
 #include "lib/weights/safetensors.h"
 
 namespace modlab {
 namespace {
-
-// Small enough for a test, with all that a real job has.
-v1::JobConfig Config(v1::ModelType model, v1::Target target, int seed) {
-  v1::JobConfig config;
-  config.set_architecture(v1::MLP);
-  config.set_target(target);
-  config.set_model(model);
-  config.set_rules(4);
-  config.set_encoder_dim(8);
-  config.set_model_dim(32);
-  config.set_data_seed(seed % 3);
-  config.set_model_seed(seed);
-  config.set_iterations(60);
-  config.set_batch_size(64);
-  config.set_learning_rate(1e-3 * (1 + seed % 2));
-  config.set_eval_interval(25);
-  config.set_eval_batches(2);
-  config.set_final_batches(3);
-  config.set_final_batch_size(100);
-  config.set_activation_batches(5);
-  config.set_adaptation_draws(3);
-  config.set_adaptation_batches(2);
-  return Canonicalise(config).value();
-}
-
-struct MemberRecord {
-  std::vector<v1::CurvePoint> points;
-  std::optional<v1::JobResult> result;
-  std::optional<v1::Failure> failure;
-  std::string weights;
-  std::string best_weights;
-
-  double Final(v1::Metric metric) const {
-    for (const v1::MetricValue& value : result->metrics()) {
-      if (value.metric() == metric) return value.value();
-    }
-    return std::numeric_limits<double>::quiet_NaN();
-  }
-
-  // All that must not depend on gang mates, as bytes.
-  std::string Reproducible() const {
-    std::string bytes;
-    for (v1::CurvePoint point : points) {
-      for (v1::MetricValue& value : *point.mutable_values()) {
-        if (value.metric() == v1::ITERATIONS_PER_SECOND) value.clear_value();
-      }
-      bytes += point.SerializeAsString();
-    }
-    v1::JobResult timeless = *result;
-    timeless.clear_wall_seconds();
-    return bytes + timeless.SerializeAsString() + weights + best_weights;
-  }
-};
-
-class Recorder : public GangObserver {
- public:
-  void OnPoint(int member, const v1::CurvePoint& point) override {
-    members[member].points.push_back(point);
-    if (on_point) on_point(member, point);
-  }
-  void OnFinished(int member, const v1::JobResult& result, const FinalWeights& weights) override {
-    members[member].result = result;
-    members[member].weights = weights.last;
-    members[member].best_weights = weights.best;
-  }
-  void OnFailed(int member, const v1::Failure& failure) override {
-    members[member].failure = failure;
-  }
-
-  std::map<int, MemberRecord> members;
-  std::function<void(int, const v1::CurvePoint&)> on_point;
-};
-
-std::map<int, MemberRecord> TrainGang(const std::vector<v1::JobConfig>& configs) {
-  auto trainer = Trainer::Create(configs, "cpu");
-  EXPECT_TRUE(trainer.ok()) << trainer.status();
-  Recorder recorder;
-  const absl::Status status = (*trainer)->Run(&recorder);
-  EXPECT_TRUE(status.ok()) << status;
-  return recorder.members;
-}
-
-struct Kind {
-  v1::ModelType model;
-  v1::Scorer scorer = v1::SCORER_UNSPECIFIED;
-};
-
-void PrintTo(const Kind& kind, std::ostream* out) {
-  *out << v1::ModelType_Name(kind.model) << " " << v1::Scorer_Name(kind.scorer);
-}
-
-// Which kernels LibTorch and the BLAS choose depends on sizes: a small one, the
-// defaults, and one that fits no vector width.
-struct Size {
-  int rules;
-  int encoder_dim;
-  int model_dim;
-  int batch_size;
-};
-
-void PrintTo(const Size& size, std::ostream* out) {
-  *out << "R=" << size.rules << " e=" << size.encoder_dim << " D=" << size.model_dim
-       << " B=" << size.batch_size;
-}
-
-class GangTest : public testing::TestWithParam<std::tuple<Kind, v1::Target, Size>> {
- protected:
-  static void SetUpTestSuite() { PrepareProcess(); }
-
-  static v1::JobConfig MemberConfig(int seed) {
-    const auto& [kind, target, size] = GetParam();
-    v1::JobConfig config = Config(kind.model, target, seed);
-    if (kind.scorer != v1::SCORER_UNSPECIFIED) config.set_scorer(kind.scorer);
-    config.set_rules(size.rules);
-    if (kind.model != v1::MONOLITHIC) config.set_modules(size.rules);
-    config.set_encoder_dim(size.encoder_dim);
-    config.set_model_dim(size.model_dim);
-    config.set_batch_size(size.batch_size);
-    config.set_iterations(20);
-    config.set_eval_interval(8);
-    config.set_final_batch_size(size.batch_size + 3);
-    return config;
-  }
-};
-
-TEST_P(GangTest, ResultsAreTheSameBitsAloneInTwoAndInSeven) {
-  std::vector<v1::JobConfig> seven;
-  for (int seed = 0; seed < 7; ++seed) seven.push_back(MemberConfig(seed));
-  const auto of_seven = TrainGang(seven);
-  ASSERT_EQ(of_seven.size(), 7u);
-  const auto of_two = TrainGang({seven[5], seven[2]});
-  const auto alone = TrainGang({seven[5]});
-
-  EXPECT_EQ(alone.at(0).Reproducible(), of_seven.at(5).Reproducible());
-  EXPECT_EQ(of_two.at(0).Reproducible(), of_seven.at(5).Reproducible());
-  EXPECT_EQ(of_two.at(1).Reproducible(), of_seven.at(2).Reproducible());
-  EXPECT_NE(of_seven.at(2).Reproducible(), of_seven.at(5).Reproducible());
-}
-
-INSTANTIATE_TEST_SUITE_P(AllModels, GangTest,
-                         testing::Combine(testing::Values(Kind{v1::MONOLITHIC}, Kind{v1::MODULAR},
-                                                          Kind{v1::MODULAR, v1::SEPARATE},
-                                                          Kind{v1::MODULAR_OP},
-                                                          Kind{v1::GT_MODULAR}),
-                                          testing::Values(v1::REGRESSION, v1::CLASSIFICATION),
-                                          testing::Values(Size{4, 8, 32, 64}, Size{8, 32, 128, 256},
-                                                          Size{3, 33, 51, 100})));
 
 class TrainerTest : public testing::Test {
  protected:
@@ -179,9 +34,9 @@ TEST_F(TrainerTest, CurvesHaveTheUntrainedModelEveryIntervalAndTheEnd) {
     metrics.push_back(value.metric());
   }
   EXPECT_THAT(metrics, testing::UnorderedElementsAre(
-                           v1::TRAIN_LOSS, v1::EVAL_LOSS, v1::EVAL_ACCURACY,
-                           v1::ITERATIONS_PER_SECOND, v1::COLLAPSE_AVG, v1::COLLAPSE_WORST,
-                           v1::ALIGNMENT, v1::ADAPTATION, v1::INVERSE_MI));
+                           v1::TRAIN_LOSS, v1::EVAL_LOSS, v1::EVAL_ACCURACY, v1::VALIDATION_LOSS,
+                           v1::VALIDATION_ACCURACY, v1::ITERATIONS_PER_SECOND, v1::COLLAPSE_AVG,
+                           v1::COLLAPSE_WORST, v1::ALIGNMENT, v1::ADAPTATION, v1::INVERSE_MI));
   EXPECT_EQ(members.at(0).points.back().activation().values_size(), 16);
 }
 
@@ -198,6 +53,159 @@ TEST_F(TrainerTest, TheTrainingLossIsTheMeanSinceTheLastPoint) {
     // It falls from point to point, so its mean lies between them, roughly.
     EXPECT_GT(value(point, v1::TRAIN_LOSS), 0.5 * value(point, v1::EVAL_LOSS));
     EXPECT_LT(value(point, v1::TRAIN_LOSS), 2.0 * value(point - 1, v1::EVAL_LOSS));
+  }
+}
+
+TEST_F(TrainerTest, StoppedAnywhereAndResumedItEndsInTheSameBits) {
+  v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 1);
+  config.set_iterations(2000);
+  config.set_eval_interval(700);
+  config.set_halve_learning_rate_every(300);
+  config.set_halve_learning_rate_times(3);
+  const auto undisturbed = TrainGang({config});
+  int64_t part = 150;  // iterations, roughly: between points mostly
+  const auto [resumed, stops] = TrainInParts({config}, [&](Trainer* trainer, Recorder* recorder) {
+    std::atomic<bool> done{false};
+    const int64_t until = trainer->progress().iteration + part;
+    part += 150;
+    std::thread watcher([&] {
+      while (!done && trainer->progress().iteration < until) std::this_thread::yield();
+      trainer->Stop();
+    });
+    absl::Status status = trainer->Run(recorder);
+    done = true;
+    watcher.join();
+    return status;
+  });
+  EXPECT_GE(stops, 1);
+  EXPECT_EQ(resumed.at(0).Reproducible(), undisturbed.at(0).Reproducible());
+}
+
+TEST_F(TrainerTest, RefusesCheckpointsThatAreNotItsOwn) {
+  const v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 1);
+  const auto save = [&](const v1::JobConfig& of, bool stop) {
+    auto trainer = Trainer::Create({of}, "cpu").value();
+    Recorder recorder;
+    if (stop) trainer->Stop();
+    trainer->Run(&recorder).IgnoreError();
+    return trainer->SaveCheckpoint(0);
+  };
+  const std::string fresh = save(config, true);
+  const auto create = [&](const std::vector<std::string>& checkpoints) {
+    return Trainer::Create({config, Config(v1::MODULAR, v1::REGRESSION, 3)}, "cpu", checkpoints)
+        .status();
+  };
+  const std::string other = save(Config(v1::MODULAR, v1::REGRESSION, 3), true);
+  EXPECT_TRUE(create({fresh, other}).ok()) << create({fresh, other});
+  for (const absl::Status& status :
+       {create({fresh}), create({other, fresh}), create({fresh, "junk"}), create({fresh, ""}),
+        create({fresh, save(Config(v1::MODULAR, v1::REGRESSION, 3), false)})}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  }
+}
+
+TEST_F(TrainerTest, TheBestCheckpointIsTheOneWithTheBestValidation) {
+  v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 1);
+  config.set_iterations(400);
+  config.set_learning_rate(0.05);  // so that the loss goes up and down
+  config.set_eval_interval(10);
+  const MemberRecord member = TrainGang({config}).at(0);
+  double best = std::numeric_limits<double>::infinity();
+  int64_t iteration = -1;
+  for (const v1::CurvePoint& point : member.points) {
+    for (const v1::MetricValue& value : point.values()) {
+      if (value.metric() != v1::VALIDATION_LOSS || value.value() >= best) continue;
+      best = value.value();
+      iteration = point.iteration();
+    }
+  }
+  ASSERT_LT(iteration, config.iterations()) << "the last is the best: choose another config";
+  ASSERT_TRUE(member.result->has_best());
+  EXPECT_EQ(member.result->best().iteration(), iteration);
+  ASSERT_FALSE(member.best_weights.empty());
+
+  // The weights are those that training had there, and the figures are theirs.
+  config.set_iterations(iteration);
+  const MemberRecord shorter = TrainGang({config}).at(0);
+  const auto tensors = [](const std::string& file) { return DecodeSafetensors(file)->tensors; };
+  const auto want = tensors(shorter.weights), got = tensors(member.best_weights);
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].values, want[i].values) << got[i].name;
+  EXPECT_EQ(shorter.result->best().iteration(), iteration);
+  EXPECT_TRUE(shorter.result->best().metrics().empty());
+  EXPECT_TRUE(shorter.best_weights.empty());
+  ASSERT_EQ(member.result->best().metrics_size(), shorter.result->metrics_size());
+  for (int i = 0; i < shorter.result->metrics_size(); ++i) {
+    EXPECT_EQ(member.result->best().metrics(i).SerializeAsString(),
+              shorter.result->metrics(i).SerializeAsString());
+  }
+  EXPECT_EQ(member.result->best().activation().SerializeAsString(),
+            shorter.result->activation().SerializeAsString());
+}
+
+TEST_F(TrainerTest, WithoutValidationThereIsNoBest) {
+  v1::JobConfig config = Config(v1::MODULAR, v1::CLASSIFICATION, 1);
+  config.set_validation_batches(0);
+  const MemberRecord member = TrainGang({config}).at(0);
+  EXPECT_FALSE(member.result->has_best());
+  EXPECT_TRUE(member.best_weights.empty());
+}
+
+// A step size that is halved early moves the weights less.
+TEST_F(TrainerTest, TheLearningRateIsHalvedOnSchedule) {
+  v1::JobConfig plain = Config(v1::MODULAR, v1::REGRESSION, 1);
+  v1::JobConfig late = plain, early = plain;
+  late.set_halve_learning_rate_every(plain.iterations());
+  late.set_halve_learning_rate_times(1);
+  early.set_halve_learning_rate_every(1);
+  early.set_halve_learning_rate_times(64);
+  v1::JobConfig half = plain;
+  half.set_learning_rate(plain.learning_rate() / 2);
+  v1::JobConfig once = plain;
+  once.set_halve_learning_rate_every(1);
+  once.set_halve_learning_rate_times(1);
+  const auto tensors = [](const v1::JobConfig& config) {
+    std::vector<float> all;
+    const auto file = DecodeSafetensors(TrainGang({config}).at(0).weights).value();
+    for (const NamedArray& tensor : file.tensors) {
+      all.insert(all.end(), tensor.values.begin(), tensor.values.end());
+    }
+    return all;
+  };
+  EXPECT_EQ(tensors(late), tensors(plain));
+  EXPECT_NE(tensors(once), tensors(plain));
+  EXPECT_NE(tensors(once), tensors(half));  // its first step is a whole one
+  // After a few steps of 1, 1/2, 1/4, ... nothing moves any more.
+  v1::JobConfig longer = early;
+  longer.set_iterations(2 * plain.iterations());
+  const auto short_weights = tensors(early), long_weights = tensors(longer);
+  for (size_t i = 0; i < short_weights.size(); ++i) {
+    EXPECT_NEAR(short_weights[i], long_weights[i], 1e-6);
+  }
+}
+
+TEST_F(TrainerTest, SequencesAreEvaluatedAtEveryLength) {
+  for (const v1::Architecture architecture : {v1::MHA, v1::RNN}) {
+    v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 1, architecture);
+    config.clear_sequence_length();
+    config.set_iterations(2);
+    config.set_final_batches(1);
+    config.set_activation_batches(1);
+    config.set_adaptation_draws(1);
+    config.set_adaptation_batches(1);
+    if (architecture == v1::RNN) config.set_input_dim(4);
+    const MemberRecord member = TrainGang({Canonicalise(config).value()}).at(0);
+    for (const v1::Metric metric :
+         {v1::ID_L3, v1::ID_L5, v1::ID_L10, v1::ID_L20, v1::ID_L30, v1::OOD_L3, v1::OOD_L5,
+          v1::OOD_L10, v1::OOD_L20, v1::OOD_L30, v1::ID_LOSS_L3, v1::OOD_LOSS_L30}) {
+      EXPECT_GT(member.Final(metric), 0.0) << v1::Metric_Name(metric);
+    }
+    EXPECT_TRUE(std::isnan(member.Final(v1::ID_L40)));
+    EXPECT_EQ(member.Final(v1::ID), member.Final(v1::ID_L10));
+    EXPECT_EQ(member.Final(v1::OOD), member.Final(v1::OOD_L30));
+    EXPECT_EQ(member.Final(v1::OOD_LOSS), member.Final(v1::OOD_LOSS_L30));
+    // Samples of different lengths are different samples.
+    EXPECT_NE(member.Final(v1::ID_L10), member.Final(v1::ID_L20));
   }
 }
 
