@@ -1,0 +1,47 @@
+// A report as one HTML page that needs nothing but itself: no script, no link
+// outside, every picture inline. For screens and for paper.
+//
+// Pure and thread-safe.
+
+#ifndef MODLAB_CLIENT_REPORT_PAGE_H_
+#define MODLAB_CLIENT_REPORT_PAGE_H_
+
+#include <string>
+#include <vector>
+
+#include "client/report/figure.h"
+
+namespace modlab {
+
+// A figure as it stands on the page: "Figure 3. TITLE. CAPTION" below it, and its
+// numbers in a table to unfold, of which the first 2,000 rows are there.
+struct PageFigure {
+  std::string title;
+  std::string caption;
+  // From RenderSvg: it goes into the page as it is, but for its ids.
+  std::string svg;
+  Sheet sheet;
+  // Where the rest of the numbers is ("fig1.csv"), told under a table that was cut.
+  std::string csv_name;
+};
+
+struct PageSection {
+  std::string title;
+  std::vector<std::string> paragraphs;
+  // A table that is always open, before the figures; none without columns.
+  Sheet sheet;
+  std::vector<PageFigure> figures;
+};
+
+struct Page {
+  std::string title;
+  std::vector<std::string> intro;  // paragraphs
+  std::vector<PageSection> sections;
+};
+
+// The page in UTF-8, with a contents list of its sections. All text is escaped.
+std::string Html(const Page& page);
+
+}  // namespace modlab
+
+#endif  // MODLAB_CLIENT_REPORT_PAGE_H_
