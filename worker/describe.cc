@@ -11,9 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "lib/config/job_config.h"
 #include "lib/config/words.h"
-#include "lib/rules/mlp_task.h"
+#include "lib/rules/task.h"
 #include "lib/train/trainer.h"
 #include "nlohmann/json.hpp"
 #include "yaml-cpp/yaml.h"
@@ -21,7 +22,11 @@
 namespace modlab {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr size_t kFileBytesMax = size_t{1} << 20;
+// Of an array of coefficients in a table.
+constexpr size_t kNumbersShown = 4;
 
 absl::Status ErrorAt(const YAML::Mark& mark, const std::string& message) {
   if (mark.is_null()) return absl::InvalidArgumentError(message);
@@ -29,8 +34,58 @@ absl::Status ErrorAt(const YAML::Mark& mark, const std::string& message) {
       absl::StrCat("line ", mark.line + 1, ", column ", mark.column + 1, ": ", message));
 }
 
-MlpTask Task(const v1::JobConfig& canonical) {
-  return MlpTask(canonical.rules(), static_cast<uint32_t>(canonical.data_seed()));
+// Nested lists of the coefficients' numbers: those of dimension `dimension` and
+// further ones, from *next on.
+Json NestedNumbers(const Coefficients& coefficients, size_t dimension, size_t* next) {
+  Json list = Json::array();
+  for (int64_t i = 0; i < coefficients.shape[dimension]; ++i) {
+    if (dimension + 1 < coefficients.shape.size()) {
+      list.push_back(NestedNumbers(coefficients, dimension + 1, next));
+    } else {
+      list.push_back(coefficients.values[(*next)++]);
+    }
+  }
+  return list;
+}
+
+// One row a rule where every coefficient is a number of a rule; else one row an
+// array, with its first numbers.
+std::string CoefficientTable(const std::vector<Coefficients>& task, int rules) {
+  const bool one_a_rule =
+      std::all_of(task.begin(), task.end(), [](const auto& c) { return c.shape.size() == 1; });
+  std::string out;
+  if (one_a_rule) {
+    absl::StrAppend(&out, "  rule");
+    for (const Coefficients& c : task) absl::StrAppendFormat(&out, " %11s", c.name);
+    absl::StrAppend(&out, "\n");
+    for (int rule = 0; rule < rules; ++rule) {
+      absl::StrAppendFormat(&out, "  %4d", rule);
+      for (const Coefficients& c : task) {
+        absl::StrAppendFormat(&out, " %11.8f", c.values[static_cast<size_t>(rule)]);
+      }
+      absl::StrAppend(&out, "\n");
+    }
+    return out;
+  }
+  for (const Coefficients& c : task) {
+    absl::StrAppend(&out, "  ", c.name, "  [", absl::StrJoin(c.shape, ", "), "] ");
+    const size_t shown = std::min(c.values.size(), kNumbersShown);
+    for (size_t i = 0; i < shown; ++i) absl::StrAppendFormat(&out, " %.8f", c.values[i]);
+    absl::StrAppend(&out, shown < c.values.size() ? " ...\n" : "\n");
+  }
+  return out;
+}
+
+// What the coefficients are for.
+absl::string_view TaskFormula(const v1::JobConfig& canonical) {
+  switch (canonical.architecture()) {
+    case v1::MHA:
+      return "y = alpha v1 + beta v2, of the tokens found";
+    case v1::RNN:
+      return "s_t = x_t B + s_(t-1) A[0] + s_(t-2) A[1] + ..., y = s_t, or s_t w in classification";
+    default:
+      return "y = alpha a + beta b";
+  }
 }
 
 absl::Status SetFields(const YAML::Node& map, v1::JobConfig* config) {
@@ -95,7 +150,6 @@ absl::StatusOr<v1::JobConfig> ReadConfig(const std::string& path) {
 }
 
 std::string DescribeAsJson(const v1::JobConfig& canonical) {
-  using Json = nlohmann::ordered_json;
   Json config = Json::object();
   for (const std::string& field : JobFieldNames()) {
     const std::string word = JobFieldWord(canonical, field);
@@ -108,14 +162,18 @@ std::string DescribeAsJson(const v1::JobConfig& canonical) {
   for (const TensorShape& tensor : ModelTensors(canonical)) {
     tensors.push_back({{"name", tensor.name}, {"shape", tensor.shape}});
   }
-  const MlpTask task = Task(canonical);
+  Json task = Json::object();
+  for (const Coefficients& coefficients : MakeTask(canonical)->coefficients()) {
+    size_t next = 0;
+    task[coefficients.name] = NestedNumbers(coefficients, 0, &next);
+  }
   Json description;
   description["parameters"] = ParameterCount(canonical);
   description["job_key"] = JobKey(canonical);
   description["shape_key"] = ShapeKey(canonical);
   description["config"] = config;
   description["tensors"] = tensors;
-  description["task"] = {{"alpha", task.alpha()}, {"beta", task.beta()}};
+  description["task"] = task;
   return description.dump(2) + "\n";
 }
 
@@ -135,12 +193,8 @@ std::string DescribeAsTable(const v1::JobConfig& canonical) {
     absl::StrAppendFormat(&out, "  %-*s  [%s]\n", static_cast<int>(width), tensor.name,
                           absl::StrJoin(tensor.shape, ", "));
   }
-  const MlpTask task = Task(canonical);
-  absl::StrAppend(&out, "\ntask: y = alpha a + beta b\n  rule       alpha        beta\n");
-  for (size_t rule = 0; rule < task.alpha().size(); ++rule) {
-    absl::StrAppendFormat(&out, "  %4d %11.8f %11.8f\n", rule, task.alpha()[rule],
-                          task.beta()[rule]);
-  }
+  absl::StrAppend(&out, "\ntask: ", TaskFormula(canonical), "\n",
+                  CoefficientTable(MakeTask(canonical)->coefficients(), canonical.rules()));
   return out;
 }
 

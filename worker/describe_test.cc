@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "modlab/v1/job.pb.h"
 #include "nlohmann/json.hpp"
 
 namespace modlab {
@@ -84,6 +85,40 @@ TEST(Describe, TableNamesEverything) {
   EXPECT_THAT(DescribeAsTable(*config),
               AllOf(HasSubstr("gt_modular"), HasSubstr("1.76405235"), HasSubstr("job key"),
                     HasSubstr("shape key"), HasSubstr("tensors")));
+}
+
+v1::JobConfig Parsed(const std::string& text) {
+  const auto config = ParseConfig(text);
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : v1::JobConfig();
+}
+
+TEST(Describe, MhaHasAlphaAndBetaOfEveryRule) {
+  const v1::JobConfig config =
+      Parsed("{architecture: mha, target: regression, rules: 4, model: gt_modular}");
+  const auto task = nlohmann::json::parse(DescribeAsJson(config))["task"];
+  EXPECT_NEAR(task["alpha"][3].get<double>(), 2.2408932, 1e-7);
+  EXPECT_EQ(task["beta"].size(), 4u);
+  EXPECT_THAT(DescribeAsTable(config), AllOf(HasSubstr("1.76405235"), HasSubstr("beta")));
+}
+
+TEST(Describe, RnnHasItsMatricesNestedByShape) {
+  const v1::JobConfig config = Parsed(
+      "{architecture: rnn, target: classification, rules: 2, model: gt_modular, input_dim: 5,"
+      " order: 3, data_seed: 7}");
+  const auto task = nlohmann::json::parse(DescribeAsJson(config))["task"];
+  // numpy: r = RandomState(7); r.randn(2, 3, 5, 5) / sqrt(15), then
+  // r.randn(2, 5, 5) / sqrt(5), then r.randn(5, 1).
+  ASSERT_EQ(task["A"].size(), 2u);
+  ASSERT_EQ(task["A"][1].size(), 3u);
+  ASSERT_EQ(task["A"][1][2].size(), 5u);
+  ASSERT_EQ(task["A"][1][2][4].size(), 5u);
+  EXPECT_NEAR(task["A"][1][2][4][3].get<double>(), -0.072581751, 1e-8);
+  EXPECT_NEAR(task["B"][1][0][2].get<double>(), 0.250787175, 1e-8);
+  EXPECT_NEAR(task["w"][4][0].get<double>(), -0.361668313, 1e-8);
+  EXPECT_THAT(DescribeAsTable(config),
+              AllOf(HasSubstr("A  [2, 3, 5, 5]  0.43649186"), HasSubstr("B  [2, 5, 5]  "),
+                    HasSubstr("w  [5, 1]  "), HasSubstr(" ...")));
 }
 
 }  // namespace

@@ -68,8 +68,8 @@ RnnTask::RnnTask(const v1::JobConfig& canonical)
                    matrix + square, to_float);
   }
   if (labels_) {
-    dec_.resize(static_cast<size_t>(dim_));
-    std::transform(drawn[2].values.begin(), drawn[2].values.end(), dec_.begin(), to_float);
+    w_.resize(static_cast<size_t>(dim_));
+    std::transform(drawn[2].values.begin(), drawn[2].values.end(), w_.begin(), to_float);
   }
 }
 
@@ -81,8 +81,8 @@ std::vector<Coefficients> RnnTask::coefficients() const {
   drawn.push_back({"A",
                    {rules_, order_, dim_, dim_},
                    ScaledNormals(rules_ * order_ * square, order_ * dim_, &random)});
-  drawn.push_back({"Bm", {rules_, dim_, dim_}, ScaledNormals(rules_ * square, dim_, &random)});
-  if (labels_) drawn.push_back({"dec", {dim_, 1}, random.Normals(dim_)});
+  drawn.push_back({"B", {rules_, dim_, dim_}, ScaledNormals(rules_ * square, dim_, &random)});
+  if (labels_) drawn.push_back({"w", {dim_, 1}, random.Normals(dim_)});
   return drawn;
 }
 
@@ -126,7 +126,7 @@ void RnnTask::WriteTargets(const float* states, int64_t count, int64_t tokens,
   }
   float decoded[kTile] = {};
   for (int64_t n = 0; n < dim_; ++n) {
-    for (int64_t b = 0; b < count; ++b) decoded[b] += states[b * dim_ + n] * dec_[n];
+    for (int64_t b = 0; b < count; ++b) decoded[b] += states[b * dim_ + n] * w_[n];
   }
   for (int64_t b = 0; b < count; ++b) target[b] = decoded[b] >= 0.0F ? 1.0F : 0.0F;
 }

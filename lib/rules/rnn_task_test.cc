@@ -90,12 +90,12 @@ TEST(RnnTask, LabelsAreTheSignsOfTheDecodedStates) {
   const SampleRequest request = Request(50, 20);
   const Samples samples = DrawSamples(task, request);
   const auto states = NaiveStates(task, samples, request);
-  const Coefficients dec = task.coefficients()[2];
+  const Coefficients w = task.coefficients()[2];
   int positive = 0;
   for (int64_t i = 0; i < samples.tokens; ++i) {
     double y = 0.0;
     for (int64_t n = 0; n < 12; ++n) {
-      y += states[static_cast<size_t>(i)][static_cast<size_t>(n)] * At(dec, {n, 0});
+      y += states[static_cast<size_t>(i)][static_cast<size_t>(n)] * At(w, {n, 0});
     }
     if (samples.out(0, i) == 1.0F) ++positive;
     // Nearer to zero rounding decides.

@@ -81,7 +81,7 @@ TEST(MakeTask, AlphaAndBetaAreNumpys) {
 }
 
 // numpy: r = RandomState(data_seed); A = r.randn(rules, order, dim, dim) /
-// sqrt(order * dim); Bm = r.randn(rules, dim, dim) / sqrt(dim); dec = r.randn(dim, 1).
+// sqrt(order * dim); B = r.randn(rules, dim, dim) / sqrt(dim); w = r.randn(dim, 1).
 const GoldenTask kRecurrent[] = {
     {2,
      1,
@@ -169,7 +169,7 @@ TEST(MakeTask, MatricesAreNumpys) {
       config.set_input_dim(golden.dim);
       const auto drawn = MakeTask(config)->coefficients();
       ASSERT_EQ(drawn.size(), target == v1::CLASSIFICATION ? 3u : 2u);
-      const std::vector<std::string> names = {"A", "Bm", "dec"};
+      const std::vector<std::string> names = {"A", "B", "w"};
       const std::vector<std::vector<int64_t>> shapes = {
           {golden.rules, golden.order, golden.dim, golden.dim},
           {golden.rules, golden.dim, golden.dim},
