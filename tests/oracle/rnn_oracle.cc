@@ -79,28 +79,27 @@ State ModularStep(const v1::JobConfig& config, const Tensors& tensors, const at:
 
 }  // namespace
 
-RnnOracleOutput RnnOracle(const v1::JobConfig& config, const Tensors& parameters,
-                          const at::Tensor& x) {
+OracleOutput RnnOracle(const v1::JobConfig& config, const Tensors& parameters,
+                       const at::Tensor& x) {
   const int64_t width = parameters.at("decoder.0.weight").size(0);
-  State state{at::zeros({x.size(0), width}, x.options()),
-              at::zeros({x.size(0), width}, x.options())};
+  const at::Tensor zeros = at::zeros({x.size(1), width}, x.options());
+  State state{zeros, zeros};
   std::vector<at::Tensor> predictions, all_p;
-  for (int64_t n = 0; n < x.size(1); ++n) {
-    const at::Tensor token = x.select(1, n);  // [B, q + R]
-    const at::Tensor rule = token.narrow(1, config.input_dim(), config.rules());
-    const at::Tensor code = TwoLayers(parameters, "encoder", token);
+  for (int64_t n = 0; n < x.size(0); ++n) {
+    const at::Tensor code = TwoLayers(parameters, "encoder", x[n]);
     if (config.model() == v1::MONOLITHIC) {
       state = MonolithicStep(parameters, code, state);
     } else {
+      const at::Tensor rule = x[n].narrow(1, config.input_dim(), config.rules());
       at::Tensor p;
       state = ModularStep(config, parameters, code, rule, state, &p);
       all_p.push_back(p);
     }
     predictions.push_back(TwoLayers(parameters, "decoder", state.hidden));
   }
-  RnnOracleOutput output;
-  output.prediction = at::stack(predictions, 1);
-  if (!all_p.empty()) output.p = at::stack(all_p, 1);
+  OracleOutput output;
+  output.prediction = at::stack(predictions);
+  if (!all_p.empty()) output.p = at::stack(all_p);
   return output;
 }
 
