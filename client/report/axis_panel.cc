@@ -81,29 +81,26 @@ double CategoryRoom(const BarPanel& panel, double pitch) {
   return 18 + CategoryWidth(panel) * std::sin(kCategoryAngle * M_PI / 180);
 }
 
-// What is drawn of one series: its points cut where one does not exist.
-struct Run {
-  std::vector<std::vector<double>> rows;  // x, y, low, high
-};
+using Rows = std::vector<std::vector<double>>;  // each x, y, low, high
 
-std::vector<Run> Runs(const LinePanel::Series& series, const Ruler& x, const Ruler& y) {
-  std::vector<Run> runs;
+// What is drawn of one series: its points, parted where one does not exist.
+std::vector<Rows> Runs(const LinePanel::Series& series, const Ruler& x, const Ruler& y) {
+  std::vector<Rows> runs;
   bool open = false;
   for (const LinePanel::Point& point : series.points) {
     const bool drawn = IsDrawn(x, point.x) && IsDrawn(y, point.y.value);
     if (drawn) {
       if (!open) runs.emplace_back();
       const Estimate estimate = Clip(y, point.y);
-      runs.back().rows.push_back({point.x, estimate.value, estimate.low, estimate.high});
+      runs.back().push_back({point.x, estimate.value, estimate.low, estimate.high});
     }
     open = drawn;
   }
   return runs;
 }
 
-std::vector<std::vector<double>> IntervalRows(const LinePanel::Series& series, const Ruler& x,
-                                              const Ruler& y) {
-  std::vector<std::vector<double>> rows;
+Rows IntervalRows(const LinePanel::Series& series, const Ruler& x, const Ruler& y) {
+  Rows rows;
   for (const LinePanel::Point& point : series.points) {
     if (!IsDrawn(x, point.x) || !IsDrawn(y, point.y.value) || !HasInterval(point.y)) continue;
     const Estimate estimate = Clip(y, point.y);
@@ -152,8 +149,13 @@ Extent Measure(const BarPanel& panel, int columns, bool with_side_label) {
   extent.left = LabelRoom(YRuler(panel, extent.height)) +
                 (with_side_label && !panel.y.label.empty() ? 20 : 0);
   extent.top = TitleRoom(panel.title);
-  extent.bottom = CategoryRoom(panel, extent.width / std::max(categories, 1.0)) +
-                  (panel.category_label.empty() ? 0 : 16);
+  const double pitch = extent.width / std::max(categories, 1.0);
+  if (IsTurned(panel, pitch)) {
+    // The first name must not leave the picture.
+    const double name = CategoryWidth(panel) * std::cos(kCategoryAngle * M_PI / 180);
+    extent.left = std::max(extent.left, name - pitch / 2);
+  }
+  extent.bottom = CategoryRoom(panel, pitch) + (panel.category_label.empty() ? 0 : 16);
   return extent;
 }
 
@@ -167,9 +169,9 @@ void Draw(const LinePanel& panel, const Box& box, double side_x, const StyleMap&
   for (const LinePanel::Series& series : panel.series) {
     const Style& style = styles.at(series.name);
     const std::string colour = LineColour(style.rgb);
-    for (const Run& run : Runs(series, x, y)) {
-      const std::string data = canvas->AddData(run.rows);
-      if (panel.interval == Interval::kBand && run.rows.size() > 1) {
+    for (const Rows& run : Runs(series, x, y)) {
+      const std::string data = canvas->AddData(run);
+      if (panel.interval == Interval::kBand && run.size() > 1) {
         shades.push_back(absl::StrCat(
             data, " using 1:3:4 with filledcurves fs transparent solid 0.17 noborder", colour));
       } else if (panel.interval == Interval::kBand) {
@@ -177,7 +179,7 @@ void Draw(const LinePanel& panel, const Box& box, double side_x, const StyleMap&
       }
       lines.push_back(absl::StrCat(data, " using 1:2 with lines lw 1.8",
                                    style.dashed ? " dt (6,4)" : " dt solid", colour));
-      if (series.points.size() > kMarksMax && run.rows.size() > 1) continue;
+      if (series.points.size() > kMarksMax && run.size() > 1) continue;
       lines.push_back(
           absl::StrCat(data, " using 1:2 with points pt ", style.mark, " ps 0.55", colour));
     }

@@ -155,9 +155,13 @@ std::string MakeScript(const std::vector<Panel>& panels, int columns) {
   const Grid grid = MakeGrid(panels, columns);
   double width = 2 * kMargin;
   for (const Extent& column : grid.column) width += column.left + column.width + column.right;
-  const double indent = std::max(0.0, (kWidthMin - width) / 2);
-  width = std::max(width, kWidthMin);
   Legend legend = MakeLegend(panels);
+  double width_min = kWidthMin;
+  for (size_t i = 0; i < legend.names.size(); ++i) {
+    width_min = std::max(width_min, legend.EntryWidth(i) + 2 * kMargin);
+  }
+  const double indent = std::max(0.0, (width_min - width) / 2);
+  width = std::max(width, width_min);
   legend.Arrange(width - 2 * kMargin);
   constexpr bool kHeat = std::is_same_v<Panel, HeatPanel>;
   const double legend_height = kHeat ? kLegendLine : legend.height;

@@ -2,7 +2,8 @@
 // legend. Nothing here knows how it is drawn (drawing.h does).
 //
 // Pure and thread-safe. A number that is not finite does not exist: it leaves a
-// gap in the drawing and an empty cell in the table.
+// gap in the drawing and an empty cell in the table. Drawings cut names and titles
+// after 60 characters; a title wider than its panel runs into the next one's.
 
 #ifndef MODLAB_CLIENT_REPORT_FIGURE_H_
 #define MODLAB_CLIENT_REPORT_FIGURE_H_
