@@ -63,9 +63,9 @@ class GangTest : public testing::TestWithParam<std::tuple<Kind, v1::Target, Size
       config.set_sequence_length(7);
       config.set_batch_size(size.batch_size / 4 + 1);
       config.set_final_batches(1);
-      config.set_final_batch_size(150);
+      config.set_final_batch_size(23);
       config.set_activation_batches(1);
-      config.set_activation_batch_size(21);
+      config.set_activation_batch_size(600);
       config.set_adaptation_draws(1);
       config.set_adaptation_batches(1);
     }
