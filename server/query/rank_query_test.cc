@@ -244,7 +244,7 @@ TEST_F(RankQueryTest, TwentyThousandJobsTakeNoTime) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   EXPECT_EQ(response.rows(0).settings(), 1000);
   RecordProperty("milliseconds", static_cast<int>(seconds.count() * 1000));
-  EXPECT_LT(seconds.count(), 5);  // a tenth of it on an idle machine
+  EXPECT_LT(seconds.count(), 5);  // far less on an idle machine
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "modlab/v1/job.pb.h"
@@ -13,8 +14,8 @@
 
 namespace modlab::e2e {
 
-bool FailSomeJobs(const std::string& address, int jobs, const v1::Failure& failure,
-                  const std::function<bool(const v1::JobConfig&)>& fails) {
+bool ReportJobs(const std::string& address, int jobs,
+                const std::function<std::optional<v1::Report>(const v1::JobConfig&)>& outcome) {
   auto stub =
       v1::WorkerService::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
@@ -32,8 +33,8 @@ bool FailSomeJobs(const std::string& address, int jobs, const v1::Failure& failu
 
   v1::CoordinatorView orders;
   while (stream->Read(&orders)) {
-    if (orders.gangs().empty()) continue;
     if (view.reports().empty()) {
+      if (orders.gangs().empty()) continue;
       EXPECT_EQ(orders.gangs(0).leases_size(), jobs);
       view.set_slots_idle(0);
       for (const v1::Lease& lease : orders.gangs(0).leases()) {
@@ -41,12 +42,13 @@ bool FailSomeJobs(const std::string& address, int jobs, const v1::Failure& failu
         held->set_job_id(lease.job_id());
         held->set_attempt(lease.attempt());
         held->set_gang_id(orders.gangs(0).id());
-        if (!fails(lease.config())) continue;
+        const std::optional<v1::Report> told = outcome(lease.config());
+        if (!told) continue;
         v1::Report* report = view.add_reports();
+        *report = *told;
         report->set_number(static_cast<uint64_t>(view.reports_size()));
         report->set_job_id(lease.job_id());
         report->set_attempt(lease.attempt());
-        *report->mutable_failed() = failure;
       }
       stream->Write(view);
     }
@@ -57,6 +59,16 @@ bool FailSomeJobs(const std::string& address, int jobs, const v1::Failure& failu
   }
   ADD_FAILURE() << "the coordinator ended the stream: " << stream->Finish().error_message();
   return false;
+}
+
+bool FailSomeJobs(const std::string& address, int jobs, const v1::Failure& failure,
+                  const std::function<bool(const v1::JobConfig&)>& fails) {
+  return ReportJobs(address, jobs, [&](const v1::JobConfig& config) -> std::optional<v1::Report> {
+    if (!fails(config)) return std::nullopt;
+    v1::Report report;
+    *report.mutable_failed() = failure;
+    return report;
+  });
 }
 
 }  // namespace modlab::e2e
