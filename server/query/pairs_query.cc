@@ -67,7 +67,7 @@ struct Member {
 
 using Pair = std::array<Member, 2>;
 
-// "modules is 4 and 2, scorer is joint and separate".
+// "model (modular and gt_modular), scorer (joint and none)".
 std::string Differences(const v1::JobConfig& left, const v1::JobConfig& right) {
   std::vector<std::string> parts;
   for (const std::string& field : JobFieldNames()) {
