@@ -3,6 +3,8 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -74,13 +76,20 @@ struct Tape {
   at::Tensor state;         // [J (N + 1), E + h, padded] input, and hidden state before it
   at::Tensor cell;          // [J (N + 1), h, padded] before every step, and after the last
   at::Tensor p;             // [J N, M, padded]
-  at::Tensor gates[2];      // [J N, 4 M h, padded] the products; of one step if not `kept`
+  // The products, each [1, 4 M h, padded]: product 0 and, if there is one, 1 of every
+  // step, or of the last step alone. Most of the memory; the allocator returns what is
+  // too large to the system, so they are not one tensor.
+  std::vector<at::Tensor> gates;
 
-  variable_list tensors() const {
-    return {weight[0], weight[1], score_weight, state, cell, p, gates[0], gates[1]};
+  void AppendTo(variable_list* list) const {
+    list->insert(list->end(), {weight[0], weight[1], score_weight, state, cell, p});
+    list->insert(list->end(), gates.begin(), gates.end());
   }
-  static Tape Of(const variable_list& t) {
-    return {{t[0], t[1]}, t[2], t[3], t[4], t[5], {t[6], t[7]}};
+  static Tape From(variable_list::const_iterator begin, variable_list::const_iterator end) {
+    return {{begin[0], begin[1]}, begin[2], begin[3], begin[4], begin[5], {begin + 6, end}};
+  }
+  const at::Tensor& product(const Sizes& sizes, int64_t step, int64_t i) const {
+    return gates[static_cast<size_t>(step * sizes.products() + i) % gates.size()];
   }
 };
 
@@ -93,11 +102,11 @@ Real* Data(const at::Tensor& packed, int64_t i) {
 }
 
 template <typename Real>
-LstmStep<Real> StepOf(const Sizes& sizes, const Tape& tape, int64_t job, int64_t t, bool kept) {
+LstmStep<Real> StepOf(const Sizes& sizes, const Tape& tape, int64_t job, int64_t t) {
   const int64_t step = job * sizes.steps + t, state = job * (sizes.steps + 1) + t;
   LstmStep<Real> arrays;
-  arrays.from_input = Data<Real>(tape.gates[0], kept ? step : 0);
-  arrays.from_hidden = Data<Real>(tape.gates[1], kept ? step : 0);
+  arrays.from_input = Data<Real>(tape.product(sizes, step, 0), 0);
+  if (sizes.scored) arrays.from_hidden = Data<Real>(tape.product(sizes, step, 1), 0);
   arrays.score_weight = Data<Real>(tape.score_weight, job);
   arrays.cell_before = Data<Real>(tape.cell, state);
   arrays.p = Data<Real>(tape.p, step);
@@ -114,7 +123,9 @@ Tape Forward(const Sizes& sizes, const at::Tensor& input, const at::Tensor& weig
   Tape tape;
   for (int64_t i = 0; i < sizes.products(); ++i) {
     tape.weight[i] = weight.narrow(2, sizes.product_begin(i), sizes.product_width(i)).contiguous();
-    tape.gates[i] = at::empty({keep ? steps : 1, sizes.rows, sizes.padded}, options);
+  }
+  for (int64_t i = 0; i < sizes.products() * (keep ? steps : 1); ++i) {
+    tape.gates.push_back(at::empty({1, sizes.rows, sizes.padded}, options));
   }
   tape.state = at::zeros({steps + sizes.jobs, sizes.width, sizes.padded}, options);
   tape.cell = at::zeros({steps + sizes.jobs, sizes.hidden, sizes.padded}, options);
@@ -129,14 +140,14 @@ Tape Forward(const Sizes& sizes, const at::Tensor& input, const at::Tensor& weig
     for (int64_t t = 0; t < sizes.steps; ++t) {
       const at::Tensor state = Block(tape.state, job * (sizes.steps + 1) + t);
       for (int64_t i = 0; i < sizes.products(); ++i) {
-        at::Tensor gates = Block(tape.gates[i], keep ? job * sizes.steps + t : 0);
+        at::Tensor gates = tape.product(sizes, job * sizes.steps + t, i);
         at::bmm_out(gates, Block(tape.weight[i], job),
                     state.narrow(1, sizes.product_begin(i), sizes.product_width(i)));
       }
       if (input.scalar_type() == at::kFloat) {
-        LstmForward(sizes.kernel(), StepOf<float>(sizes, tape, job, t, keep));
+        LstmForward(sizes.kernel(), StepOf<float>(sizes, tape, job, t));
       } else {
-        LstmForward(sizes.kernel(), StepOf<double>(sizes, tape, job, t, keep));
+        LstmForward(sizes.kernel(), StepOf<double>(sizes, tape, job, t));
       }
     }
   }
@@ -165,7 +176,7 @@ void BackwardStep(const Sizes& sizes, const Tape& tape, int64_t job, int64_t t,
   arrays.from_hidden = Data<Real>(gradients.gates[1], 0);
   arrays.p = Data<Real>(gradients.p, step);
   arrays.score_weight = Data<Real>(gradients.score_weight, job);
-  LstmBackward(sizes.kernel(), StepOf<Real>(sizes, tape, job, t, /*kept=*/true), arrays);
+  LstmBackward(sizes.kernel(), StepOf<Real>(sizes, tape, job, t), arrays);
 }
 
 Gradients Backward(const Sizes& sizes, const Tape& tape, const at::Tensor& d_hidden) {
@@ -216,10 +227,8 @@ class LstmFunction : public torch::autograd::Function<LstmFunction> {
                                int64_t length) {
     const Sizes sizes(input, weight, routing, scored, length);
     const Tape tape = Forward(sizes, input, weight, routing, /*keep=*/true);
-    variable_list saved = tape.tensors();
-    saved.push_back(input);
-    saved.push_back(weight);
-    saved.push_back(routing);
+    variable_list saved = {input, weight, routing};
+    tape.AppendTo(&saved);
     context->save_for_backward(std::move(saved));
     context->saved_data["scored"] = scored;
     context->saved_data["length"] = length;
@@ -231,9 +240,10 @@ class LstmFunction : public torch::autograd::Function<LstmFunction> {
 
   static variable_list backward(AutogradContext* context, variable_list d_outputs) {
     const variable_list saved = context->get_saved_variables();
-    const Sizes sizes(saved[8], saved[9], saved[10], context->saved_data["scored"].toBool(),
+    const Sizes sizes(saved[0], saved[1], saved[2], context->saved_data["scored"].toBool(),
                       context->saved_data["length"].toInt());
-    const Gradients gradients = Backward(sizes, Tape::Of(saved), d_outputs[0]);
+    const Gradients gradients =
+        Backward(sizes, Tape::From(saved.begin() + 3, saved.end()), d_outputs[0]);
     const at::Tensor weight =
         sizes.scored ? at::cat({gradients.weight[0], gradients.weight[1]}, 2) : gradients.weight[0];
     const at::Tensor routing =
