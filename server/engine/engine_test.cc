@@ -202,7 +202,7 @@ TEST_F(EngineTest, ALostReportEndsTheStreamSoThatItIsSentAgain) {
 }
 
 TEST_F(EngineTest, SenselessReportsAreDroppedAndAcknowledged) {
-  Create(Request("r1", {"0", "1"}));
+  Create(Request("r1", {"0", "1", "2", "3"}));
   FakeWorker worker = Worker('a');
   Synchronise(&worker);
   Obey(&worker);
@@ -217,11 +217,17 @@ TEST_F(EngineTest, SenselessReportsAreDroppedAndAcknowledged) {
   AddReport(&worker, 1, 1);  // says nothing
   AddReport(&worker, 77, 1)->mutable_point();
   AddReport(&worker, 2, 1)->mutable_finished()->set_checkpoint_sha256("../../etc/passwd");
-  EXPECT_EQ(Synchronise(&worker).reports_acknowledged(), 7u);
+  v1::BestCheckpoint* best = AddReport(&worker, 3, 1)->mutable_finished()->mutable_best();
+  best->set_iteration(1);
+  best->set_checkpoint_sha256("../../etc/passwd");
+  AddReport(&worker, 4, 1)->mutable_finished()->mutable_best()->set_iteration(101);
+  EXPECT_EQ(Synchronise(&worker).reports_acknowledged(), 9u);
   EXPECT_EQ(Points(1), 0u);
   EXPECT_EQ(Get(1).state(), v1::RUNNING);
   EXPECT_EQ(Get(2).failure().cause(), v1::WORKER_ERROR);
   EXPECT_THAT(Get(2).failure().message(), HasSubstr("checkpoint_sha256"));
+  EXPECT_THAT(Get(3).failure().message(), HasSubstr("checkpoint_sha256"));
+  EXPECT_THAT(Get(4).failure().message(), HasSubstr("best iteration"));
 }
 
 TEST_F(EngineTest, ANewerStreamEndsTheOlder) {

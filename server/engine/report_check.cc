@@ -62,6 +62,20 @@ absl::Status CheckActivation(const v1::ActivationMatrix& activation, const v1::J
   return absl::OkStatus();
 }
 
+// What a result says of its last weights and of its best alike.
+template <typename Checkpoint>
+absl::Status CheckFigures(const Checkpoint& checkpoint, const v1::JobConfig& config) {
+  absl::Status status = CheckMetrics(checkpoint.metrics());
+  if (status.ok() && checkpoint.has_activation()) {
+    status = CheckActivation(checkpoint.activation(), config);
+  }
+  if (!status.ok()) return status;
+  if (!checkpoint.checkpoint_sha256().empty() && !IsLowerHex(checkpoint.checkpoint_sha256(), 64)) {
+    return absl::InvalidArgumentError("checkpoint_sha256 must be 64 lower-case hex digits");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckView(const v1::WorkerView& view) {
@@ -100,14 +114,14 @@ absl::Status CheckPoint(const v1::CurvePoint& point, const v1::JobConfig& config
 }
 
 absl::Status CheckResult(const v1::JobResult& result, const v1::JobConfig& config) {
-  absl::Status status = CheckMetrics(result.metrics());
-  if (status.ok() && result.has_activation()) status = CheckActivation(result.activation(), config);
+  absl::Status status = CheckFigures(result, config);
+  if (status.ok() && result.has_best()) {
+    status = CheckRange("best iteration", result.best().iteration(), 1, config.iterations());
+    if (status.ok()) status = CheckFigures(result.best(), config);
+  }
   if (!status.ok()) return status;
   if (!std::isfinite(result.wall_seconds()) || result.wall_seconds() < 0) {
     return absl::InvalidArgumentError(absl::StrCat("wall_seconds is ", result.wall_seconds()));
-  }
-  if (!result.checkpoint_sha256().empty() && !IsLowerHex(result.checkpoint_sha256(), 64)) {
-    return absl::InvalidArgumentError("checkpoint_sha256 must be 64 lower-case hex digits");
   }
   return absl::OkStatus();
 }
