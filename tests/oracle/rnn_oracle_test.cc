@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <map>
 #include <random>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "lib/config/job_config.h"
 #include "lib/models/model.h"
@@ -60,31 +62,41 @@ INSTANTIATE_TEST_SUITE_P(AllModels, RnnOracleTest,
                                          OracleCase{v1::GT_MODULAR, v1::REGRESSION},
                                          OracleCase{v1::GT_MODULAR, v1::CLASSIFICATION}));
 
-std::set<std::string> Names(v1::ModelType type) {
+// Names and shapes of the recurrent part at R = 3, e = 4, D = 16.
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+Shapes CellShapes(v1::ModelType type) {
   v1::JobConfig config;
   config.set_architecture(v1::RNN);
   config.set_model(type);
   config.set_target(v1::REGRESSION);
   config.set_rules(3);
-  config.set_modules(type == v1::MONOLITHIC ? 1 : 3);
-  config.set_input_dim(2);
   config.set_encoder_dim(4);
   config.set_model_dim(16);
-  std::set<std::string> names;
-  for (const ParameterSpec& spec : MakeModel(config)->Specs()) {
-    if (spec.name.rfind("rnn.", 0) == 0) names.insert(spec.name);
+  const auto canonical = Canonicalise(config);
+  EXPECT_TRUE(canonical.ok()) << canonical.status();
+  Shapes shapes;
+  for (const ParameterSpec& spec : MakeModel(*canonical)->Specs()) {
+    if (spec.name.rfind("rnn.", 0) == 0) shapes[spec.name] = spec.shape;
   }
-  return names;
+  return shapes;
 }
 
 TEST(RnnModel, HasTheParametersOfThePublishedCode) {
-  using Set = std::set<std::string>;
-  EXPECT_EQ(Names(v1::MONOLITHIC),
-            (Set{"rnn.bias_hh", "rnn.bias_ih", "rnn.weight_hh", "rnn.weight_ih"}));
-  EXPECT_EQ(Names(v1::MODULAR), (Set{"rnn.h2h.weight", "rnn.i2h.weight", "rnn.scorer.1.w"}));
-  EXPECT_EQ(Names(v1::MODULAR_OP), (Set{"rnn.h2h.weight", "rnn.i2h.weight", "rnn.scorer.0.weight",
-                                        "rnn.scorer.2.weight"}));
-  EXPECT_EQ(Names(v1::GT_MODULAR), (Set{"rnn.h2h.weight", "rnn.i2h.weight"}));
+  EXPECT_EQ(CellShapes(v1::MONOLITHIC), (Shapes{{"rnn.weight_ih", {64, 4}},
+                                                {"rnn.weight_hh", {64, 16}},
+                                                {"rnn.bias_ih", {64}},
+                                                {"rnn.bias_hh", {64}}}));
+  // h = 9
+  EXPECT_EQ(CellShapes(v1::MODULAR), (Shapes{{"rnn.i2h.weight", {108, 4}},
+                                             {"rnn.h2h.weight", {108, 9}},
+                                             {"rnn.scorer.1.w", {3, 72, 1}}}));
+  EXPECT_EQ(CellShapes(v1::MODULAR_OP), (Shapes{{"rnn.i2h.weight", {108, 4}},
+                                                {"rnn.h2h.weight", {108, 9}},
+                                                {"rnn.scorer.0.weight", {9, 3}},
+                                                {"rnn.scorer.2.weight", {3, 9}}}));
+  EXPECT_EQ(CellShapes(v1::GT_MODULAR),
+            (Shapes{{"rnn.i2h.weight", {108, 4}}, {"rnn.h2h.weight", {108, 9}}}));
 }
 
 }  // namespace
