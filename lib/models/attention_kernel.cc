@@ -10,9 +10,11 @@
 namespace modlab {
 namespace {
 
-// A cache line: one number of each of several samples. Every step below is done
-// to whole lines, so that it takes vector instructions whatever the shape.
-constexpr int64_t kLineBytes = 64;
+// A line has one number of each of several samples. Every step below is done to whole
+// lines, so that it takes vector instructions whatever the shape. Lines are as wide as
+// AVX2's vectors: what is wider, compilers take apart through memory where they must,
+// and machines with AVX-512 gain nothing by it.
+constexpr int64_t kLineBytes = 32;
 
 template <typename Number>
 struct alignas(kLineBytes) Line {

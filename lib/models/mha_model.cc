@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
-#include <utility>
+#include <memory>
 #include <vector>
 
 #include "lib/config/widths.h"
