@@ -8,47 +8,65 @@
 #include <benchmark/benchmark.h>
 #include <c10/core/GradMode.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "lib/config/job_config.h"
-#include "lib/models/mlp_model.h"
 #include "lib/train/device.h"
 #include "lib/train/evaluation.h"
 #include "lib/train/sampler.h"
 #include "lib/train/trainer.h"
+#include "tests/oracle/mha_oracle.h"
 #include "tests/oracle/mlp_oracle.h"
+#include "tests/oracle/rnn_oracle.h"
 
 namespace modlab {
 namespace {
 
 constexpr int64_t kSteps = 100;
 
-struct Size {
+struct Shape {
+  v1::Architecture architecture;
   int rules;
   int encoder_dim;
   int model_dim;
 };
 
-v1::JobConfig Config(v1::ModelType model, const Size& size, int seed) {
+v1::JobConfig Config(v1::ModelType model, const Shape& shape, int seed) {
   v1::JobConfig config;
-  config.set_architecture(v1::MLP);
+  config.set_architecture(shape.architecture);
   config.set_target(v1::REGRESSION);
   config.set_model(model);
-  config.set_rules(size.rules);
-  config.set_encoder_dim(size.encoder_dim);
-  config.set_model_dim(size.model_dim);
+  config.set_rules(shape.rules);
+  config.set_encoder_dim(shape.encoder_dim);
+  config.set_model_dim(shape.model_dim);
   config.set_model_seed(seed);
   config.set_iterations(kSteps);
   config.set_eval_interval(kSteps);
   config.set_eval_batches(1);
+  config.set_validation_batches(0);
   config.set_final_batches(1);
   config.set_final_batch_size(1);
   config.set_activation_batches(1);
   config.set_adaptation_draws(1);
   config.set_adaptation_batches(1);
   return Canonicalise(config).value();
+}
+
+Oracle OracleOf(v1::Architecture architecture) {
+  switch (architecture) {
+    case v1::MHA:
+      return MhaOracle;
+    case v1::RNN:
+      return RnnOracle;
+    default:
+      return MlpOracle;
+  }
 }
 
 class Ignore : public GangObserver {
@@ -58,9 +76,9 @@ class Ignore : public GangObserver {
   void OnFailed(int, const v1::Failure&) override {}
 };
 
-void Gang(benchmark::State& state, v1::ModelType model, Size size, int jobs) {
+void Gang(benchmark::State& state, v1::ModelType model, Shape shape, int jobs) {
   std::vector<v1::JobConfig> configs;
-  for (int j = 0; j < jobs; ++j) configs.push_back(Config(model, size, j));
+  for (int j = 0; j < jobs; ++j) configs.push_back(Config(model, shape, j));
   for (auto _ : state) {
     Ignore ignore;
     const absl::Status status = Trainer::Create(configs, "cpu").value()->Run(&ignore);
@@ -72,19 +90,26 @@ void Gang(benchmark::State& state, v1::ModelType model, Size size, int jobs) {
                          benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-void Naive(benchmark::State& state, v1::ModelType model, Size size) {
-  const v1::JobConfig config = Config(model, size, 0);
+void Naive(benchmark::State& state, v1::ModelType model, Shape shape) {
+  const v1::JobConfig config = Config(model, shape, 0);
+  const Oracle oracle = OracleOf(shape.architecture);
   std::map<std::string, at::Tensor> parameters;
-  for (const ParameterSpec& spec : MlpModel(config).Specs()) {
-    parameters[spec.name] = at::empty(spec.shape).uniform_(-0.1, 0.1).set_requires_grad(true);
+  for (const TensorShape& tensor : ModelTensors(config)) {
+    parameters[tensor.name] = at::empty(tensor.shape).uniform_(-0.1, 0.1).set_requires_grad(true);
   }
   Sampler sampler({config}, at::kCPU);
+  const int64_t length = config.has_sequence_length() ? config.sequence_length() : 1;
   uint64_t step = 0;
   for (auto _ : state) {
-    const MlpBatch batch = sampler.Sample({StreamPurpose::kTraining, step++, config.batch_size()});
-    const at::Tensor x = at::cat({batch.digits[0].t(), batch.rule[0]}, 1);
-    const OracleOutput output = MlpOracle(config, parameters, x);
-    SampleLosses(config.target(), output.prediction, batch.target[0]).mean().backward();
+    const Batch batch =
+        sampler.Sample({StreamPurpose::kTraining, step++, config.batch_size(), length});
+    // [features, N B] -> [N, B, features]
+    const auto tokens = [&](const at::Tensor& columns) {
+      return columns[0].t().reshape({length, config.batch_size(), columns.size(1)});
+    };
+    const at::Tensor x = at::cat({tokens(batch.input), tokens(batch.rule)}, 2);
+    const OracleOutput output = oracle(config, parameters, x);
+    Losses(config.target(), output.prediction, tokens(batch.target)).mean().backward();
     at::NoGradGuard no_grad;
     for (auto& [name, tensor] : parameters) {
       if (!tensor.grad().defined()) continue;
@@ -104,16 +129,17 @@ void RegisterAll() {
       {"modular", v1::MODULAR},
       {"modular_op", v1::MODULAR_OP},
       {"gt_modular", v1::GT_MODULAR}};
-  for (const Size& size : {Size{8, 32, 128}, Size{32, 128, 512}}) {
+  for (const Shape& shape : {Shape{v1::MLP, 8, 32, 128}, Shape{v1::MLP, 32, 128, 512},
+                             Shape{v1::MHA, 8, 32, 128}, Shape{v1::RNN, 8, 32, 128}}) {
     for (const auto& [name, model] : models) {
-      const std::string of = "mlp/" + name + "/r" + std::to_string(size.rules) + "-e" +
-                             std::to_string(size.encoder_dim) + "-d" +
-                             std::to_string(size.model_dim);
-      benchmark::RegisterBenchmark((of + "/naive").c_str(), Naive, model, size)
+      const std::string of =
+          absl::StrCat(absl::AsciiStrToLower(v1::Architecture_Name(shape.architecture)), "/", name,
+                       "/r", shape.rules, "-e", shape.encoder_dim, "-d", shape.model_dim);
+      benchmark::RegisterBenchmark((of + "/naive").c_str(), Naive, model, shape)
           ->Unit(benchmark::kMillisecond);
-      for (int jobs : {1, 2, 4, 8, 16}) {
-        benchmark::RegisterBenchmark((of + "/gang:" + std::to_string(jobs)).c_str(), Gang, model,
-                                     size, jobs)
+      for (const int jobs : {1, 2, 4, 8, 16}) {
+        benchmark::RegisterBenchmark(absl::StrCat(of, "/gang:", jobs).c_str(), Gang, model, shape,
+                                     jobs)
             ->Unit(benchmark::kMillisecond);
       }
     }
