@@ -183,7 +183,8 @@ std::string DescribeAsTable(const v1::JobConfig& canonical) {
   absl::StrAppend(&out, "shape key   ", ShapeKey(canonical), "\n");
   absl::StrAppend(&out, "parameters  ", ParameterCount(canonical), "\n\nconfig\n");
   for (const std::string& field : JobFieldNames()) {
-    absl::StrAppendFormat(&out, "  %-20s %s\n", field, JobFieldWord(canonical, field));
+    const std::string word = JobFieldWord(canonical, field);
+    if (!word.empty()) absl::StrAppendFormat(&out, "  %-27s %s\n", field, word);
   }
   const std::vector<TensorShape> tensors = ModelTensors(canonical);
   size_t width = 0;

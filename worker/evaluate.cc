@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/config/words.h"
+#include "lib/train/device.h"
 #include "lib/train/weights.h"
 #include "lib/weights/weights.h"
 #include "nlohmann/json.hpp"
@@ -19,7 +22,7 @@
 namespace modlab {
 namespace {
 
-constexpr std::streamoff kFileBytesMax = std::streamoff{4} << 30;
+constexpr std::uintmax_t kFileBytesMax = std::uintmax_t{4} << 30;
 
 // A family of metrics by length, and where its numbers begin.
 struct Family {
@@ -48,16 +51,19 @@ std::map<int, std::vector<double>> ByLength(const v1::JobResult& result) {
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file.is_open() ? std::streamoff{file.tellg()} : -1;
+  const auto unreadable = [&] {
+    return absl::NotFoundError(absl::StrCat(path, ": no such file, or not readable"));
+  };
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return unreadable();
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  if (error) return unreadable();
   if (size > kFileBytesMax) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": larger than 4 GiB"));
   }
-  std::string bytes(size < 0 ? 0 : static_cast<size_t>(size), '\0');
-  // A directory opens, but does not read.
-  if (size < 0 || !file.seekg(0).read(bytes.data(), size)) {
-    return absl::NotFoundError(absl::StrCat(path, ": no such file, or not readable"));
-  }
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(size, '\0');
+  if (!file.read(bytes.data(), static_cast<std::streamsize>(size))) return unreadable();
   return bytes;
 }
 
@@ -65,15 +71,18 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 
 absl::StatusOr<v1::JobResult> EvaluateFile(const v1::JobConfig& canonical, const std::string& path,
                                            absl::string_view device) {
+  const absl::StatusOr<std::string> resolved = ResolveDevice(device);
+  if (!resolved.ok()) return resolved.status();
   const absl::StatusOr<std::string> bytes = ReadFile(path);
   if (!bytes.ok()) return bytes.status();
-  absl::StatusOr<v1::JobResult> result;
+  const auto of_file = [&](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat(path, ": ", std::string(status.message())));
+  };
   const absl::StatusOr<TensorFile> weights = ReadWeights(*bytes);
-  result = weights.ok() ? EvaluateWeights(canonical, *weights, device)
-                        : absl::StatusOr<v1::JobResult>(weights.status());
-  if (result.ok()) return result;
-  return absl::Status(result.status().code(),
-                      absl::StrCat(path, ": ", std::string(result.status().message())));
+  if (!weights.ok()) return of_file(weights.status());
+  absl::StatusOr<v1::JobResult> result = EvaluateWeights(canonical, *weights, *resolved);
+  if (!result.ok()) return of_file(result.status());
+  return result;
 }
 
 std::string ResultAsTable(const v1::JobResult& result) {

@@ -43,6 +43,14 @@ double LearningRateFactor(const v1::JobConfig& shape, int64_t steps) {
   return std::ldexp(1.0, -static_cast<int>(halvings));
 }
 
+std::optional<double> FirstNotFinite(
+    const google::protobuf::RepeatedPtrField<v1::MetricValue>& values) {
+  for (const v1::MetricValue& value : values) {
+    if (!std::isfinite(value.value())) return value.value();
+  }
+  return std::nullopt;
+}
+
 double ValueOf(const v1::CurvePoint& point, v1::Metric metric) {
   for (const v1::MetricValue& value : point.values()) {
     if (value.metric() == metric) return value.value();
@@ -186,30 +194,34 @@ class GangTrainer : public Trainer {
         rate->set_metric(v1::ITERATIONS_PER_SECOND);
         rate->set_value(speed);
       }
-      const auto bad =
-          std::find_if(point.values().begin(), point.values().end(),
-                       [](const v1::MetricValue& v) { return !std::isfinite(v.value()); });
-      if (bad == point.values().end()) {
+      const std::optional<double> bad = FirstNotFinite(point.values());
+      if (!bad) {
         KeepBest(j, point);
         observer->OnPoint(members_[j], point);
+      } else if (done_ == 0) {
+        Fail(j, 0,
+             absl::StrCat("the loss of the untrained model is ", *bad,
+                          ": the numbers of the task itself are too large for 32-bit floats"),
+             observer);
       } else {
-        Fail(j, first, bad->value(), observer);
+        Fail(j, first,
+             absl::StrCat("the loss became ", *bad, " between iterations ", first, " and ", done_,
+                          "; a smaller learning_rate than ",
+                          configs_[static_cast<size_t>(members_[j])].learning_rate(), " may help"),
+             observer);
       }
     }
     return true;
   }
 
-  void Fail(size_t j, int64_t last_good, double value, GangObserver* observer) {
-    const auto member = static_cast<size_t>(members_[j]);
+  void Fail(size_t j, int64_t last_good, const std::string& message, GangObserver* observer) {
     v1::Failure failure;
     failure.set_cause(v1::DIVERGED);
     failure.set_iteration(last_good);
-    failure.set_message(absl::StrCat("the loss became ", value, " between iterations ", last_good,
-                                     " and ", done_, "; a smaller learning_rate than ",
-                                     configs_[member].learning_rate(), " may help"));
+    failure.set_message(message);
     observer->OnFailed(members_[j], failure);
     any_ended_ = true;
-    dropped_[member].store(true);
+    dropped_[static_cast<size_t>(members_[j])].store(true);
   }
 
   void KeepBest(size_t j, const v1::CurvePoint& point) {
@@ -238,6 +250,13 @@ class GangTrainer : public Trainer {
     if (stopped_.load()) return absl::AbortedError("stopped");
     for (size_t j = 0; j < members_.size(); ++j) {
       if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
+      // Longer and larger inputs than those of training can overflow a trained model.
+      std::optional<double> bad = FirstNotFinite(results[j].metrics());
+      if (!bad && best_differs) bad = FirstNotFinite(of_best[j].metrics());
+      if (bad) {
+        Fail(j, done_, absl::StrCat("a figure of the final evaluation is ", *bad), observer);
+        continue;
+      }
       FinalWeights weights;
       weights.last = Weights(j, parameters_.flat());
       v1::JobResult& result = results[j];

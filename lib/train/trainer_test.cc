@@ -251,6 +251,21 @@ TEST_F(TrainerTest, DivergenceEndsThatMemberAloneAndSaysWhere) {
   EXPECT_EQ(members.at(2).Reproducible(), undisturbed.at(1).Reproducible());
 }
 
+// It was said that a smaller learning rate may help, before any step.
+TEST_F(TrainerTest, ATaskThatOverflowsIsToldApartFromDivergence) {
+  v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 0, v1::RNN);
+  config.set_input_dim(1);
+  config.set_order(2);
+  config.set_sequence_length(200);
+  config.set_data_seed(137);
+  config.set_rules(2);
+  config.set_modules(2);
+  const auto members = TrainGang({Canonicalise(config).value()});
+  ASSERT_TRUE(members.at(0).failure.has_value());
+  EXPECT_EQ(members.at(0).failure->cause(), v1::DIVERGED);
+  EXPECT_THAT(members.at(0).failure->message(), testing::HasSubstr("untrained model is"));
+}
+
 TEST_F(TrainerTest, DroppedMembersAreSilentAndTheOthersUntouched) {
   const std::vector<v1::JobConfig> configs = {Config(v1::MODULAR, v1::REGRESSION, 0),
                                               Config(v1::MODULAR, v1::REGRESSION, 1)};
