@@ -159,7 +159,7 @@ def check_published(root, name, origin, config, worker, scratch):
     published.seed_everything(config["model_seed"])
     subject = published.Published(root, config)
     if origin == "trained":
-        subject.train(*TRAINING[config["architecture"]].values())
+        subject.train(**TRAINING[config["architecture"]])
     weights = pathlib.Path(scratch) / "weights.pt"
     torch.save(subject.model.state_dict(), weights)
     check_weights(check, subject, weights, worker, scratch)

@@ -48,6 +48,12 @@ class Programs:
         _output([self._modlab, "run", path, *store, "--workers", str(workers), "--device", "cpu"])
         return json.loads(_output([self._modlab, "export", name, *store, "--format", "json"]))
 
+    def curve(self, name, metric, fields, folder):
+        """Points of a curve of a sweep of run(), a row for each iteration and group."""
+        return json.loads(_output([self._modlab, "curves", name, "--metric", metric,
+                                   "--group-by", ",".join(fields), "--format", "json",
+                                   "--data-dir", pathlib.Path(folder) / "store"]))
+
     def weights(self, job, folder, path):
         """Writes the state_dict of a job of run() to `path`."""
         _output([self._modlab, "artifacts", "get", str(job), "--weights", path,

@@ -127,16 +127,23 @@ class Published:
                    if name != UNUSED)
 
     def train(self, iterations, batch_size, learning_rate):
-        """Trains as the paper does: Adam on fresh batches; clipping for RNNs."""
+        """Trains as the paper does: Adam on fresh batches; clipping for RNNs.
+
+        Returns the mean of the losses of all iterations.
+        """
         optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate)
         self.model.train()
+        total = 0.0
         for _ in range(iterations):
             inputs, labels, rule = self.sample(batch_size)
             optimizer.zero_grad()
-            self.criterion(self.forward(inputs, rule)[0], labels).backward()
+            loss = self.criterion(self.forward(inputs, rule)[0], labels)
+            total += loss.item()
+            loss.backward()
             if self.config["architecture"] == "rnn":
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
             optimizer.step()
+        return total / iterations
 
     @torch.no_grad()
     def losses(self, batches, batch_size, length=None, ood=False):
