@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
   modlab::AddCurves(&app, &action);
   modlab::AddRank(&app, &action);
   modlab::AddCompare(&app, &action);
+  modlab::AddReport(&app, &action);
   modlab::AddExport(&app, &action);
   modlab::AddCancel(&app, &action);
   modlab::AddRetry(&app, &action);

@@ -42,6 +42,7 @@ void AddResults(CLI::App* app, Action* action);
 void AddCurves(CLI::App* app, Action* action);
 void AddRank(CLI::App* app, Action* action);
 void AddCompare(CLI::App* app, Action* action);
+void AddReport(CLI::App* app, Action* action);
 void AddExport(CLI::App* app, Action* action);
 void AddWorkers(CLI::App* app, Action* action);
 void AddArtifacts(CLI::App* app, Action* action);

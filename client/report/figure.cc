@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kPanelsMax = 64;
 constexpr size_t kListMax = 1000;
 constexpr size_t kPointsMax = 1000000;
-constexpr int64_t kCountMax = 1000000000000;
+constexpr double kCountMax = 1e12;
 
 // The label that all panels share, else `otherwise`.
 template <typename Panel, typename LabelOf>
@@ -155,7 +155,7 @@ absl::Status CheckPanel(const PiePanel& panel, size_t* points) {
   for (const PiePanel::Share& share : panel.shares) {
     if (share.count >= 0 && share.count <= kCountMax) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("count of ", share.name, ": ", share.count, ", allowed are 0..", kCountMax));
+        absl::StrCat("count of ", share.name, ": ", share.count, ", allowed are 0..10^12"));
   }
   return CheckCount("shares:", panel.shares.size(), kListMax);
 }

@@ -79,7 +79,7 @@ struct HeatPanel {
 struct PiePanel {
   struct Share {
     std::string name;
-    int64_t count = 0;
+    double count = 0;  // halves and so on where votes are shared
   };
   std::string title;
   std::vector<Share> shares;

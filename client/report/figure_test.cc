@@ -116,7 +116,7 @@ TEST(FigureTest, ThereAreLimits) {
   pie.shares = {{"a", -1}};
   figure.panels = std::vector<PiePanel>{pie};
   EXPECT_THAT(std::string(CheckFigure(figure).message()),
-              HasSubstr("count of a: -1, allowed are 0..1000000000000"));
+              HasSubstr("count of a: -1, allowed are 0..10^12"));
 
   LinePanel lines;
   lines.series.resize(1001);

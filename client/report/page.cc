@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/format.h"
@@ -19,6 +20,8 @@ namespace modlab {
 namespace {
 
 constexpr size_t kRowsMax = 2000;
+// Longer files of numbers are not in the page.
+constexpr size_t kCsvBytesMax = size_t{1} << 18;
 
 constexpr char kCss[] = R"css(
 :root { color-scheme: light; }
@@ -26,6 +29,7 @@ body { margin: 0 auto; max-width: 66rem; padding: 1.5rem 1.25rem 4rem; backgroun
   font: 16px/1.5 Arial, Helvetica, sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0.5rem 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.75rem 0 0.75rem; padding-bottom: 0.25rem; border-bottom: 1px solid #ddd; }
+h3 { font-size: 1rem; margin: 1.25rem 0 0; }
 p, figcaption, nav { max-width: 46rem; }
 a { color: #0b5394; }
 nav { margin: 1.5rem 0; font-size: 0.95rem; }
@@ -36,6 +40,7 @@ figure { margin: 1.75rem 0 2.25rem; }
 .wide svg { display: block; }
 figcaption { margin: 0.6rem 0 0.4rem; font-size: 0.92rem; }
 details { font-size: 0.85rem; }
+code { font: 0.85rem/1.5 monospace; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: #555; }
 table { border-collapse: collapse; margin: 0.6rem 0; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.15rem 0.7rem; text-align: left; white-space: nowrap; }
@@ -103,6 +108,15 @@ std::string Sentence(const std::string& title) {
   return MarkupText(title) + (title.back() == '.' || title.back() == '?' ? "" : ".");
 }
 
+// A link to save the numbers by.
+std::string CsvHtml(const PageFigure& figure) {
+  const std::string csv = Csv(figure.sheet);
+  if (figure.csv_name.empty() || csv.size() > kCsvBytesMax) return "";
+  return absl::StrCat("<p><a download=\"", MarkupText(figure.csv_name),
+                      "\" href=\"data:text/csv;charset=utf-8;base64,", absl::Base64Escape(csv),
+                      "\">Save as ", MarkupText(figure.csv_name), "</a></p>\n");
+}
+
 std::string FigureHtml(const PageFigure& figure, int number) {
   std::string html = absl::StrCat(
       "<figure id=\"figure-", number, "\">\n<div class=\"wide\">",
@@ -111,7 +125,15 @@ std::string FigureHtml(const PageFigure& figure, int number) {
   if (!figure.sheet.rows.empty()) {
     absl::StrAppend(&html, "<details><summary>Numbers (",
                     CountText(static_cast<int64_t>(figure.sheet.rows.size()), "row"),
-                    ")</summary>\n", TableHtml(figure.sheet, figure.csv_name), "</details>\n");
+                    ")</summary>\n", TableHtml(figure.sheet, figure.csv_name), CsvHtml(figure));
+    if (!figure.commands.empty()) {
+      html += "<p>Asked with";
+      for (const std::string& command : figure.commands) {
+        absl::StrAppend(&html, "<br><code>", MarkupText(command), "</code>");
+      }
+      html += "</p>\n";
+    }
+    html += "</details>\n";
   }
   return absl::StrCat(html, "</figure>\n");
 }
@@ -154,7 +176,10 @@ std::string Html(const Page& page) {
     for (const std::string& paragraph : section.paragraphs) {
       absl::StrAppend(&html, "<p>", MarkupText(paragraph), "</p>\n");
     }
-    if (!section.sheet.columns.empty()) html += TableHtml(section.sheet, "");
+    for (const PageTable& table : section.tables) {
+      if (!table.title.empty()) absl::StrAppend(&html, "<h3>", MarkupText(table.title), "</h3>\n");
+      html += TableHtml(table.sheet, "");
+    }
     for (const PageFigure& shown : section.figures) html += FigureHtml(shown, ++figure);
     html += "</section>\n";
   }

@@ -21,15 +21,23 @@ struct PageFigure {
   // From RenderSvg: it goes into the page as it is, but for its ids.
   std::string svg;
   Sheet sheet;
-  // Where the rest of the numbers is ("fig1.csv"), told under a table that was cut.
+  // The name of its numbers as a file ("fig1.csv"). They come with the page unless
+  // they are long; the reader may save them.
   std::string csv_name;
+  // What prints the numbers.
+  std::vector<std::string> commands;
+};
+
+// A table that is always open.
+struct PageTable {
+  std::string title;
+  Sheet sheet;
 };
 
 struct PageSection {
   std::string title;
   std::vector<std::string> paragraphs;
-  // A table that is always open, before the figures; none without columns.
-  Sheet sheet;
+  std::vector<PageTable> tables;  // before the figures
   std::vector<PageFigure> figures;
 };
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/strings/escaping.h"
+
 namespace modlab {
 namespace {
 
@@ -79,11 +81,29 @@ TEST(PageTest, NumbersAreInATableToUnfold) {
   EXPECT_THAT(Html(page), Not(HasSubstr("<details>")));
 }
 
-TEST(PageTest, ASectionMayHaveATableOfItsOwn) {
+TEST(PageTest, NumbersComeAsAFileToo) {
   Page page;
   page.sections.resize(1);
-  page.sections[0].sheet = {{"state", "jobs"}, {{std::string("FAILED"), int64_t{12}}}};
+  page.sections[0].figures = {AFigure("a")};
+  page.sections[0].figures[0].commands = {"modlab results a", "modlab rank a"};
+  Sheet& sheet = page.sections[0].figures[0].sheet;
+  std::string html = Html(page);
+  EXPECT_THAT(html,
+              HasSubstr("<a download=\"loss.csv\" href=\"data:text/csv;charset=utf-8;base64," +
+                        absl::Base64Escape(Csv(sheet)) + "\">"));
+  EXPECT_THAT(html, HasSubstr("<code>modlab results a</code><br><code>modlab rank a</code>"));
+
+  sheet.rows.assign(100000, {std::string("modular"), 1.0});
+  EXPECT_THAT(Html(page), Not(HasSubstr("data:")));
+}
+
+TEST(PageTest, ASectionMayHaveTablesOfItsOwn) {
+  Page page;
+  page.sections.resize(1);
+  page.sections[0].tables = {
+      {"Jobs by state", {{"state", "jobs"}, {{std::string("FAILED"), int64_t{12}}}}}};
   const std::string html = Html(page);
+  EXPECT_THAT(html, HasSubstr("<h3>Jobs by state</h3>"));
   EXPECT_THAT(html, HasSubstr("<td>FAILED</td><td class=\"number\">12</td>"));
   EXPECT_THAT(html, Not(HasSubstr("<details>")));
 }
@@ -109,10 +129,11 @@ TEST(PageTest, AllTextIsEscaped) {
   page.sections.resize(1);
   page.sections[0].title = evil;
   page.sections[0].paragraphs = {evil};
-  page.sections[0].sheet = {{evil}, {{evil}}};
+  page.sections[0].tables = {{evil, {{evil}, {{evil}}}}};
   PageFigure figure = AFigure(evil);
   figure.caption = evil;
   figure.csv_name = evil;
+  figure.commands = {evil};
   figure.sheet = {{evil}, {}};
   figure.sheet.rows.assign(2001, {evil});
   page.sections[0].figures = {figure};

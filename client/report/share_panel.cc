@@ -129,11 +129,7 @@ void Draw(const PiePanel& panel, const Box& box, double /*side_x*/, const StyleM
           Canvas* canvas) {
   DrawFrame(panel.title, "", box, -1, canvas);
   double total = 0;
-  int64_t count = 0;
-  for (const PiePanel::Share& share : panel.shares) {
-    total += static_cast<double>(share.count);
-    count += share.count;
-  }
+  for (const PiePanel::Share& share : panel.shares) total += share.count;
   if (!(total > 0)) return DrawNoData(box, canvas);
   const double x = box.left + box.width / 2;
   const double y = box.top + box.height / 2;
@@ -141,7 +137,7 @@ void Draw(const PiePanel& panel, const Box& box, double /*side_x*/, const StyleM
   double from = 0;
   for (const PiePanel::Share& share : panel.shares) {
     if (share.count == 0) continue;
-    const double part = static_cast<double>(share.count) / total;
+    const double part = share.count / total;
     const double to = from + 360 * part;
     const uint32_t rgb = styles.at(share.name).rgb;
     canvas->Wedge(x, y, radius, from, to, rgb);
@@ -154,8 +150,8 @@ void Draw(const PiePanel& panel, const Box& box, double /*side_x*/, const StyleM
     }
     from = to;
   }
-  canvas->Text(x, box.top + box.height + 13, absl::StrCat("n = ", CountText(count)), Align::kCenter,
-               kSmallFontSize, kFaintInk);
+  canvas->Text(x, box.top + box.height + 13, absl::StrCat("n = ", CountText(std::llround(total))),
+               Align::kCenter, kSmallFontSize, kFaintInk);
 }
 
 }  // namespace modlab
