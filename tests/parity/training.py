@@ -157,7 +157,9 @@ def compare_all(theirs, ours):
         a, b = ([losses_of(jobs, cell, figure) for cell in cells] for jobs in (theirs, ours))
         apart += [compare(" ".join(cell), figure, of_theirs, of_ours)
                   for cell, of_theirs, of_ours in zip(cells, a, b)]
-        together.append(compare("all together", figure, np.mean(a, axis=0), np.mean(b, axis=0)))
+        if len(cells) > 1:
+            together.append(
+                compare("all together", figure, np.mean(a, axis=0), np.mean(b, axis=0)))
     largest = 0.0
     for rank, row in enumerate(sorted(apart, key=lambda row: row["p"])):
         largest = max(largest, min(1.0, (len(apart) - rank) * row["p"]))
@@ -181,7 +183,7 @@ def show(rows):
                   f"| {format(row['p_holm'], '.3f') if 'p_holm' in row else '-'} |")
         p_values = [row["p"] for row in of_figure if "p_holm" in row]
         quartiles = ", ".join(f"{p:.2f}" for p in np.quantile(p_values, (0.25, 0.5, 0.75)))
-        print(f"\np-values of {len(p_values)} cells: quartiles {quartiles}; "
+        print(f"\nCells: {len(p_values)}. Quartiles of their p-values: {quartiles}; "
               f"{sum(p < 0.05 for p in p_values)} below 0.05.\n")
 
 
