@@ -115,7 +115,7 @@ TEST_F(ReportTest, NumbersAreThoseOfTheCommandBelowTheFigure) {
   std::multiset<double> means;
   for (const Json& row :
        cluster_->Rows({"results", sweep_, "--group-by", "architecture,target,model,rules",
-                       "--metrics", "id,ood", "--format", "json"})) {
+                       "--metrics", "id,ood"})) {
     means.insert(row["mean"].get<double>());
     EXPECT_EQ(row["n"], 2);
   }
