@@ -235,20 +235,26 @@ TEST_F(TrainerTest, MonolithicHasNoRoutingMetrics) {
 }
 
 TEST_F(TrainerTest, DivergenceEndsThatMemberAloneAndSaysWhere) {
-  std::vector<v1::JobConfig> configs = {Config(v1::MODULAR, v1::REGRESSION, 0),
-                                        Config(v1::MODULAR, v1::REGRESSION, 1),
-                                        Config(v1::MODULAR, v1::REGRESSION, 2)};
-  const auto undisturbed = TrainGang({configs[0], configs[2]});
-  // Overflows 32-bit floats at the first step, whatever the data.
-  configs[1].set_learning_rate(std::numeric_limits<float>::max());
-  const auto members = TrainGang(configs);
-  ASSERT_TRUE(members.at(1).failure.has_value());
-  EXPECT_EQ(members.at(1).failure->cause(), v1::DIVERGED);
-  EXPECT_EQ(members.at(1).failure->iteration(), 0);
-  EXPECT_THAT(members.at(1).failure->message(), testing::HasSubstr("between iterations 0 and 25"));
-  EXPECT_FALSE(members.at(1).result.has_value());
-  EXPECT_EQ(members.at(0).Reproducible(), undisturbed.at(0).Reproducible());
-  EXPECT_EQ(members.at(2).Reproducible(), undisturbed.at(1).Reproducible());
+  for (const v1::Architecture architecture : {v1::MLP, v1::MHA, v1::RNN}) {
+    SCOPED_TRACE(v1::Architecture_Name(architecture));
+    std::vector<v1::JobConfig> configs;
+    for (int seed = 0; seed < 3; ++seed) {
+      configs.push_back(Config(v1::MODULAR, v1::REGRESSION, seed, architecture));
+    }
+    const auto undisturbed = TrainGang({configs[0], configs[2]});
+    // Overflows 32-bit floats at the first step, whatever the data.
+    configs[1].set_learning_rate(std::numeric_limits<float>::max());
+    const auto members = TrainGang(configs);
+    ASSERT_TRUE(members.at(1).failure.has_value());
+    EXPECT_EQ(members.at(1).failure->cause(), v1::DIVERGED);
+    EXPECT_EQ(members.at(1).failure->iteration(), 0);
+    EXPECT_THAT(members.at(1).failure->message(),
+                testing::HasSubstr("between iterations 0 and 25"));
+    EXPECT_EQ(members.at(1).points.size(), 1u);
+    EXPECT_FALSE(members.at(1).result.has_value());
+    EXPECT_EQ(members.at(0).Reproducible(), undisturbed.at(0).Reproducible());
+    EXPECT_EQ(members.at(2).Reproducible(), undisturbed.at(1).Reproducible());
+  }
 }
 
 // It was said that a smaller learning rate may help, before any step.
