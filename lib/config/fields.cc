@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -88,19 +89,6 @@ const google::protobuf::Reflection& Access() {
   return *access;
 }
 
-double GetNumber(const JobConfig& config, const FieldDescriptor* field) {
-  switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_ENUM:
-      return Access().GetEnumValue(config, field);
-    case FieldDescriptor::CPPTYPE_INT32:
-      return Access().GetInt32(config, field);
-    case FieldDescriptor::CPPTYPE_INT64:
-      return static_cast<double>(Access().GetInt64(config, field));
-    default:
-      return Access().GetDouble(config, field);
-  }
-}
-
 void SetNumber(const FieldDescriptor* field, double value, JobConfig* config) {
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_ENUM:
@@ -181,7 +169,7 @@ absl::Status CheckLimits(const JobConfig& config) {
     const Limits* own = FindLimits(limits.field, config.architecture());
     if (own == nullptr) return NotOfArchitecture(config, field);
     if (own != &limits) continue;
-    const double value = GetNumber(config, field);
+    const double value = FieldValue(config, field);
     // Written so that NaN is refused.
     const bool ok =
         (limits.above_min ? value > limits.min : value >= limits.min) && value <= limits.max;
@@ -195,6 +183,21 @@ absl::Status CheckLimits(const JobConfig& config) {
   }
   return absl::OkStatus();
 }
+
+// What DefaultOf() looks at, besides the architecture.
+struct Dependence {
+  int field;
+  int on;
+};
+
+constexpr Dependence kDependences[] = {
+    {JobConfig::kModulesFieldNumber, JobConfig::kModelFieldNumber},
+    {JobConfig::kModulesFieldNumber, JobConfig::kRulesFieldNumber},
+    {JobConfig::kHeadsFieldNumber, JobConfig::kModelFieldNumber},
+    {JobConfig::kHeadsFieldNumber, JobConfig::kRulesFieldNumber},
+    {JobConfig::kScorerFieldNumber, JobConfig::kModelFieldNumber},
+    {JobConfig::kHalveLearningRateTimesFieldNumber, JobConfig::kHalveLearningRateEveryFieldNumber},
+};
 
 // What the field of `limits` is in such a job if nobody says. Needs the required
 // fields, and the fields above this one in the table.
@@ -218,6 +221,19 @@ std::optional<double> DefaultOf(const Limits& limits, const JobConfig& config) {
 
 }  // namespace
 
+double FieldValue(const JobConfig& config, const FieldDescriptor* field) {
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return Access().GetEnumValue(config, field);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return Access().GetInt32(config, field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return static_cast<double>(Access().GetInt64(config, field));
+    default:
+      return Access().GetDouble(config, field);
+  }
+}
+
 absl::Status CheckFields(JobConfig* config) {
   if (auto status = CheckEnums(config); !status.ok()) return status;
   if (auto status = CheckRequired(*config); !status.ok()) return status;
@@ -237,7 +253,26 @@ bool IsDefault(const JobConfig& canonical, absl::string_view name) {
   const FieldDescriptor* field = Type().FindFieldByName(std::string(name));
   if (!Access().HasField(canonical, field)) return true;
   const Limits* limits = FindLimits(field->number(), canonical.architecture());
-  return limits != nullptr && GetNumber(canonical, field) == DefaultOf(*limits, canonical);
+  return limits != nullptr && FieldValue(canonical, field) == DefaultOf(*limits, canonical);
+}
+
+std::set<std::string> FollowingFields(const std::set<std::string>& fields) {
+  std::set<std::string> following;
+  const auto add = [&](int number) {
+    const std::string name(Type().FindFieldByNumber(number)->name());
+    if (fields.count(name) == 0) following.insert(name);
+  };
+  for (const Dependence& dependence : kDependences) {
+    if (fields.count(std::string(Type().FindFieldByNumber(dependence.on)->name())) > 0) {
+      add(dependence.field);
+    }
+  }
+  if (fields.count("architecture") > 0) {
+    for (const Limits& limits : kLimits) {
+      if (limits.architectures != kAll) add(limits.field);
+    }
+  }
+  return following;
 }
 
 }  // namespace modlab

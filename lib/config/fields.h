@@ -6,6 +6,11 @@
 #ifndef MODLAB_LIB_CONFIG_FIELDS_H_
 #define MODLAB_LIB_CONFIG_FIELDS_H_
 
+#include <google/protobuf/descriptor.h>
+
+#include <set>
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "modlab/v1/job.pb.h"
@@ -25,6 +30,14 @@ void FillDefaults(v1::JobConfig* config);
 // Whether `field` has the value that FillDefaults() would give it. `canonical` must
 // come from Canonicalise().
 bool IsDefault(const v1::JobConfig& canonical, absl::string_view field);
+
+// The field's value: numbers as they are, enums by number, unset as 0. Every value
+// within the limits fits a double exactly.
+double FieldValue(const v1::JobConfig& config, const google::protobuf::FieldDescriptor* field);
+
+// Names of the other fields whose default, or whether they exist, depends on one of
+// `fields`: modules, heads and scorer for "model".
+std::set<std::string> FollowingFields(const std::set<std::string>& fields);
 
 }  // namespace modlab
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,10 @@
 namespace modlab {
 namespace {
 
+using testing::IsEmpty;
+using testing::IsSupersetOf;
 using testing::StartsWith;
+using testing::UnorderedElementsAre;
 using v1::JobConfig;
 
 constexpr v1::Architecture kArchitectures[] = {v1::MLP, v1::MHA, v1::RNN};
@@ -203,6 +207,33 @@ TEST(Fields, KnowTheirDefaults) {
   }
   for (const char* field : {"architecture", "rules", "model_dim", "halve_learning_rate_every"}) {
     EXPECT_FALSE(IsDefault(config, field)) << field;
+  }
+}
+
+TEST(Fields, KnowWhatFollowsFromOthers) {
+  EXPECT_THAT(FollowingFields({"model"}), UnorderedElementsAre("modules", "heads", "scorer"));
+  EXPECT_THAT(FollowingFields({"model", "heads", "data_seed"}),
+              UnorderedElementsAre("modules", "scorer"));
+  EXPECT_THAT(FollowingFields({"target"}), IsEmpty());
+  EXPECT_THAT(FollowingFields({"architecture"}), IsSupersetOf({"iterations", "order", "heads"}));
+  // Where a field has its default before and after another has changed, it follows.
+  for (const std::string architecture : {"MLP", "MHA", "RNN"}) {
+    const JobConfig config = Canonical(Config("architecture: " + architecture));
+    for (const std::string other : {"architecture: MHA", "model: GT_MODULAR", "model: MONOLITHIC",
+                                    "rules: 4", "halve_learning_rate_every: 9",
+                                    "target: "
+                                    "CLASSIFICATION",
+                                    "final_batch_size: 9", "batch_size: 9"}) {
+      JobConfig changed = Config("architecture: " + architecture);
+      EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(other, &changed));
+      changed = Canonical(changed);
+      const std::string field = other.substr(0, other.find(':'));
+      const std::set<std::string> following = FollowingFields({field});
+      for (const std::string& name : JobFieldNames()) {
+        if (name == field || JobFieldWord(config, name) == JobFieldWord(changed, name)) continue;
+        EXPECT_EQ(following.count(name), 1u) << name << " after " << other;
+      }
+    }
   }
 }
 

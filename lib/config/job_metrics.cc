@@ -35,4 +35,8 @@ std::optional<double> FindMetric(const MetricValues* values, v1::Metric metric) 
   return std::nullopt;
 }
 
+bool IsInUnitsOfTarget(v1::Metric metric) {
+  return (metric >= v1::ID && metric <= v1::OOD_LOSS) || metric >= v1::ID_L3;
+}
+
 }  // namespace modlab

@@ -29,6 +29,10 @@ std::string JobWeights(const v1::Job& job, v1::Checkpoint checkpoint);
 // Nothing where `values` is null or lacks the metric.
 std::optional<double> FindMetric(const MetricValues* values, v1::Metric metric);
 
+// Whether it is a figure or a loss, in distribution or out of it, at any length: its
+// unit is that of the job's target (section 1), so that means over both say nothing.
+bool IsInUnitsOfTarget(v1::Metric metric);
+
 }  // namespace modlab
 
 #endif  // MODLAB_LIB_CONFIG_JOB_METRICS_H_

@@ -57,5 +57,14 @@ TEST(JobMetricsTest, ABestThatIsTheLastStandsInTheResult) {
   EXPECT_EQ(JobWeights(job, v1::BEST), "last");
 }
 
+TEST(JobMetricsTest, FiguresAndLossesAreInTheTargetsUnits) {
+  for (const v1::Metric metric : {v1::ID, v1::OOD_LOSS, v1::ID_L3, v1::OOD_LOSS_L50}) {
+    EXPECT_TRUE(IsInUnitsOfTarget(metric)) << metric;
+  }
+  for (const v1::Metric metric : {v1::COLLAPSE_AVG, v1::INVERSE_MI, v1::PARAMETERS}) {
+    EXPECT_FALSE(IsInUnitsOfTarget(metric)) << metric;
+  }
+}
+
 }  // namespace
 }  // namespace modlab

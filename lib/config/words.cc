@@ -152,9 +152,9 @@ const std::vector<std::string>& JobFieldNames() {
   return *names;
 }
 
-absl::Status CheckJobField(absl::string_view field) {
+absl::Status CheckJobField(absl::string_view field, absl::string_view where) {
   if (field.size() <= kQuotedBytesMax && FindField(field) != nullptr) return absl::OkStatus();
-  return UnknownWord("field", field, JobFieldNames());
+  return UnknownWord(where, field, JobFieldNames());
 }
 
 absl::Status SetJobField(absl::string_view field, absl::string_view word, v1::JobConfig* config) {

@@ -29,8 +29,9 @@ std::string QuotedWord(absl::string_view word);
 // Names of all JobConfig fields, in field-number order.
 const std::vector<std::string>& JobFieldNames();
 
-// OK if `field` names a JobConfig field.
-absl::Status CheckJobField(absl::string_view field);
+// OK if `field` names a JobConfig field. Errors begin with `where`, a name for
+// what it was given for ("group_by").
+absl::Status CheckJobField(absl::string_view field, absl::string_view where = "field");
 
 // Sets one field from a word: "8", "1e-4", "mlp". Numbers must be written in
 // full in the field's type ("8.0" is no integer); enum values in any case, with
