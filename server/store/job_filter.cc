@@ -20,6 +20,13 @@ absl::Status UnknownField(const std::string& field) {
                    " known are the fields of a job's config, \"state\" and \"job\""));
 }
 
+absl::Status Contradiction(const std::string& field) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("filters on ", QuotedWord(field),
+                   ": no job has a value of each; filters must all hold, so give one of them all "
+                   "the values"));
+}
+
 }  // namespace
 
 absl::StatusOr<JobFilter> JobFilter::Parse(const std::vector<v1::FieldFilter>& filters) {
@@ -56,7 +63,7 @@ absl::Status JobFilter::AddStates(const v1::FieldFilter& filter) {
     mask |= int64_t{1} << *state;
   }
   state_mask_ &= mask;
-  return absl::OkStatus();
+  return state_mask_ == 0 ? Contradiction(filter.field()) : absl::OkStatus();
 }
 
 absl::Status JobFilter::AddIds(const v1::FieldFilter& filter) {
@@ -69,9 +76,9 @@ absl::Status JobFilter::AddIds(const v1::FieldFilter& filter) {
     }
     if (MatchesId(id)) ids.insert(id);
   }
-  // Nothing passes where two filters contradict each other.
-  id_min_ = ids.empty() ? 1 : *std::min_element(ids.begin(), ids.end());
-  id_max_ = ids.empty() ? 0 : *std::max_element(ids.begin(), ids.end());
+  if (ids.empty()) return Contradiction(filter.field());
+  id_min_ = *std::min_element(ids.begin(), ids.end());
+  id_max_ = *std::max_element(ids.begin(), ids.end());
   ids_ = std::move(ids);
   return absl::OkStatus();
 }
@@ -83,6 +90,11 @@ absl::Status JobFilter::AddConfigField(const v1::FieldFilter& filter) {
     absl::Status status = SetJobField(filter.field(), value, &scratch);
     if (!status.ok()) return status;
     words.insert(JobFieldWord(scratch, filter.field()));
+  }
+  for (auto& [field, known] : words_) {
+    if (field != filter.field()) continue;
+    absl::erase_if(known, [&words](const std::string& word) { return !words.contains(word); });
+    return known.empty() ? Contradiction(field) : absl::OkStatus();
   }
   words_.emplace_back(filter.field(), std::move(words));
   return absl::OkStatus();

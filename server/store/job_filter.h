@@ -26,7 +26,8 @@ class JobFilter {
   static constexpr size_t kFiltersMax = 64;
 
   // INVALID_ARGUMENT: too many filters, an unknown field, no values, or a value
-  // that the field cannot have; names the nearest known word.
+  // that the field cannot have; names the nearest known word. Also filters of one
+  // field that have no value in common.
   static absl::StatusOr<JobFilter> Parse(const std::vector<v1::FieldFilter>& filters);
 
   // The filter is the conjunction of all that follows.
