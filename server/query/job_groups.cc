@@ -8,28 +8,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message.h"
+#include "lib/config/fields.h"
 #include "lib/config/words.h"
 
 namespace modlab {
-namespace {
 
 using google::protobuf::FieldDescriptor;
-
-double ValueOf(const v1::JobConfig& config, const FieldDescriptor* field) {
-  const google::protobuf::Reflection* reflection = config.GetReflection();
-  switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_ENUM:
-      return reflection->GetEnumValue(config, field);
-    case FieldDescriptor::CPPTYPE_INT32:
-      return reflection->GetInt32(config, field);
-    case FieldDescriptor::CPPTYPE_INT64:
-      return static_cast<double>(reflection->GetInt64(config, field));
-    default:
-      return reflection->GetDouble(config, field);
-  }
-}
-
-}  // namespace
 
 absl::StatusOr<GroupFields> GroupFields::Parse(
     const google::protobuf::RepeatedPtrField<std::string>& names) {
@@ -39,10 +23,8 @@ absl::StatusOr<GroupFields> GroupFields::Parse(
   }
   GroupFields result;
   for (const std::string& name : names) {
-    absl::Status status = CheckJobField(name);
-    if (!status.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("group_by: ", std::string(status.message())));
-    }
+    absl::Status status = CheckJobField(name, "group_by");
+    if (!status.ok()) return status;
     const FieldDescriptor* field = v1::JobConfig::descriptor()->FindFieldByName(name);
     if (std::find(result.fields_.begin(), result.fields_.end(), field) != result.fields_.end()) {
       return absl::InvalidArgumentError(
@@ -72,7 +54,7 @@ void GroupFields::Add(const FieldDescriptor* field) {
 
 void GroupFields::ReadKey(const v1::JobConfig& canonical, GroupKey* key) const {
   key->clear();
-  for (const FieldDescriptor* field : fields_) key->push_back(ValueOf(canonical, field));
+  for (const FieldDescriptor* field : fields_) key->push_back(FieldValue(canonical, field));
 }
 
 std::vector<std::string> GroupFields::Words(const GroupKey& key,

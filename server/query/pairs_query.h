@@ -9,16 +9,17 @@
 
 namespace modlab {
 
-// Answers as results.proto says. A finished job without the metric asked for
-// (alignment of MONOLITHIC, or it kept no best checkpoint) counts as missing; a
-// pair that lacks both sides counts as missing each.
+// Answers as results.proto says. Where a job could be paired by its defaults and by
+// its values, it is by its defaults. A pair that lacks both sides counts as missing
+// each.
 //
 // INVALID_ARGUMENT: no sweep or metric; an unknown field or metric (names the
-// nearest known one); a metric of curves alone; sides that name no fields, or
-// not the same ones, or share a job; a side with several jobs for one pair (names
-// two of them, and in what they differ); groups that the sides name, or that tear
-// a pair apart; a bad filter. NOT_FOUND: the sweep. RESOURCE_EXHAUSTED: the answer
-// would pass 64 MiB. Thread-safe.
+// nearest known one); a metric of curves alone; sides that name no fields, one
+// twice, or not the same ones, or share a job; a side with several jobs for one
+// pair (names two of them, and in what they differ); groups that the sides name,
+// that tear a pair apart, or that mix targets whose figures cannot be compared; a
+// bad filter. NOT_FOUND: the sweep. RESOURCE_EXHAUSTED: the answer would pass 64
+// MiB. Thread-safe.
 absl::StatusOr<v1::ComparePairsResponse> ComparePairs(Store* store,
                                                       const v1::ComparePairsRequest& request);
 

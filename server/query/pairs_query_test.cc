@@ -119,6 +119,102 @@ TEST_F(PairsQueryTest, WithoutSpreadThereIsNoTest) {
   EXPECT_EQ(Compare(request).rows(0).difference().n(), 1);
 }
 
+TEST_F(PairsQueryTest, DifferencesThatAreRoundingAreEqualAndHaveNoTest) {
+  AddPair("0", 0.1 + 0.2, 0.3);
+  AddPair("1", 0.7, 0.7 + 1e-16);
+  v1::ComparePairsResponse response = Compare(Request());
+  EXPECT_EQ(response.rows(0).equal(), 2);
+  EXPECT_EQ(response.rows(0).difference().mean(), 0);
+  EXPECT_FALSE(response.rows(0).has_t());
+  Begin();
+  // Differences of 1 that are equal but for their last bits.
+  AddPair("2", 1.3, 0.3);
+  AddPair("3", 1.1, 0.1);
+  AddPair("4", 1.7, 0.7);
+  Commit();
+  v1::ComparePairsRequest request = Request();
+  *request.add_filters() = Filter("data_seed", {"2", "3", "4"});
+  EXPECT_EQ(Compare(request).rows(0).b_lower(), 3);
+  EXPECT_FALSE(Compare(request).rows(0).has_t());
+}
+
+// Of 2 rules: monolithic has 4 heads by default, modular 2.
+TEST_F(PairsQueryTest, WhatOneModelChoseMayBeTheOthersDefault) {
+  const auto add = [&](const char* model, const char* heads, double ood) {
+    AddFinished(Config({{"architecture", "mha"}, {"model", model}, {"heads", heads}}), ood);
+  };
+  add("modular", "2", 1);
+  add("monolithic", "2", 3);
+  EXPECT_THAT(Rows(Compare(Request())), ElementsAre(" n=1 mean=-2 lower=1/0/0 missing=0/0"));
+  // Now there are pairs by value for all; no pair of defaults that differ.
+  Begin();
+  add("modular", "4", 1);
+  add("monolithic", "4", 8);
+  Commit();
+  EXPECT_THAT(Rows(Compare(Request())), ElementsAre(" n=2 mean=-4.5 lower=2/0/0 missing=0/0"));
+}
+
+TEST_F(PairsQueryTest, DefaultsArePairedWhereThereIsAChoice) {
+  const auto add = [&](const char* model, const char* heads, double ood) {
+    AddFinished(Config({{"architecture", "mha"}, {"model", model}, {"heads", heads}}), ood);
+  };
+  add("modular", "2", 1);
+  add("monolithic", "4", 3);
+  add("monolithic", "2", 9);
+  EXPECT_THAT(Rows(Compare(Request())), ElementsAre(" n=1 mean=-2 lower=1/0/0 missing=1/0"));
+}
+
+TEST_F(PairsQueryTest, ModelSeedsOfATaskCanBeAveragedFirst) {
+  const double modular[][2] = {{1, 3}, {2, 6}, {0, 0}};
+  for (int task = 0; task < 3; ++task) {
+    for (int seed = 0; seed < 2; ++seed) {
+      for (const char* model : {"modular", "monolithic"}) {
+        const double ood = model[2] == 'd' ? modular[task][seed] : 1;
+        AddFinished(Config({{"model", model},
+                            {"data_seed", absl::StrCat(task).c_str()},
+                            {"model_seed", absl::StrCat(seed).c_str()}}),
+                    ood);
+      }
+    }
+  }
+  AddFinished(Config({{"model_seed", "2"}}), 100);
+  EXPECT_THAT(Rows(Compare(Request())), ElementsAre(" n=6 mean=1 lower=2/3/1 missing=0/1"));
+  v1::ComparePairsRequest request = Request();
+  request.set_average_model_seeds(true);
+  const v1::ComparePairsResponse response = Compare(request);
+  EXPECT_THAT(Rows(response), ElementsAre(" n=3 mean=1 lower=1/2/0 missing=0/1"));
+  EXPECT_EQ(response.rows(0).a().max(), 4);
+}
+
+TEST_F(PairsQueryTest, JobsWithoutTheMetricAreToldFromMissingOnes) {
+  AddPair("0", 1, 2);
+  AddUnfinished(Config({{"data_seed", "1"}}));
+  v1::ComparePairsRequest request = Request();
+  request.set_metric("alignment");
+  v1::ComparePairsResponse response = Compare(request);
+  EXPECT_THAT(Rows(response), ElementsAre(" n=0 mean=0 lower=0/0/0 missing=2/2"));
+  EXPECT_EQ(response.rows(0).without_metric_a(), 1);
+  EXPECT_EQ(response.rows(0).without_metric_b(), 1);
+  request = Request();
+  request.set_checkpoint(v1::BEST);
+  response = Compare(request);
+  EXPECT_EQ(response.rows(0).without_metric_a(), 0);
+  EXPECT_EQ(response.rows(0).without_best_a(), 1);
+  EXPECT_EQ(response.rows(0).without_best_b(), 1);
+}
+
+TEST_F(PairsQueryTest, TargetsAreNotMixedInFiguresThatHaveTheirUnits) {
+  AddPair("0", 1, 2);
+  for (const char* model : {"modular", "monolithic"}) {
+    AddFinished(Config({{"model", model}, {"target", "classification"}}), 9);
+  }
+  EXPECT_THAT(Refusal(Request()), AllOf(HasSubstr("ood"), HasSubstr("group by target")));
+  EXPECT_EQ(Rows(Compare(Request({"target"}))).size(), 2u);
+  v1::ComparePairsRequest request = Request();
+  request.set_metric("alignment");
+  EXPECT_EQ(Rows(Compare(request)).size(), 1u);
+}
+
 TEST_F(PairsQueryTest, MissingSidesAreCounted) {
   AddPair("0", 1, 2);
   AddFinished(Config({{"model", "modular"}, {"data_seed", "1"}}), 5);  // never asked for
@@ -213,6 +309,9 @@ TEST_F(PairsQueryTest, BadQuestionsAreRefused) {
   request = Request();
   *request.add_b() = Filter("rules", {"2"});
   EXPECT_THAT(Refusal(request), AllOf(HasSubstr("same fields"), HasSubstr("rules")));
+  request = Request();
+  *request.add_b() = Filter("model", {"gt_modular"});
+  EXPECT_THAT(Refusal(request), AllOf(HasSubstr("b: \"model\""), HasSubstr("twice")));
   request = Request();
   *request.mutable_b(0) = Filter("state", {"failed"});
   EXPECT_THAT(Refusal(request), HasSubstr("b: "));

@@ -9,9 +9,8 @@
 
 namespace modlab {
 
-// Answers as results.proto says. The lower mean is the better one, and means are
-// equal where they are equal exactly. A finished job without the figures asked
-// for (it kept no best checkpoint) counts as missing.
+// Answers as results.proto says. A finished job without the figures asked for (it
+// kept no best checkpoint) counts as missing.
 //
 // INVALID_ARGUMENT: no sweep, an unknown field (names the nearest known one) or
 // one that votes cannot be grouped by, or a bad filter. NOT_FOUND: the sweep.

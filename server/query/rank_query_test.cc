@@ -113,7 +113,10 @@ TEST_F(RankQueryTest, TheBestMeanOverSeedsGetsTheVoteOfItsSetting) {
     AddFinished("modular", {{"data_seed", task}, {"model_seed", "1"}}, 5, 2);
     AddFinished("monolithic", {{"data_seed", task}, {"model_seed", "0"}}, 2, 1);
     AddFinished("monolithic", {{"data_seed", task}, {"model_seed", "1"}}, 2, 4);
-    AddFinished("gt_modular", {{"data_seed", task}}, task[0] == '0' ? 0 : 9, 3);
+    for (const char* seed : {"0", "1"}) {
+      AddFinished("gt_modular", {{"data_seed", task}, {"model_seed", seed}}, task[0] == '0' ? 0 : 9,
+                  3);
+    }
   }
   const v1::RankModelsResponse response = Rank(Request());
   EXPECT_THAT(Rows(response), ElementsAre(" all id MONOLITHIC=1 MODULAR=0 GT_MODULAR=1 of 2+0",
@@ -134,11 +137,109 @@ TEST_F(RankQueryTest, EqualsShareTheVoteWhateverTheOrderOfTheirSeeds) {
   EXPECT_THAT(Rows(Rank(Request()))[0], " all id MONOLITHIC=0.5 MODULAR=0.5 of 1+0");
 }
 
-TEST_F(RankQueryTest, WhatDiffersWithTheModelIsNoSetting) {
-  AddFinished("modular", {{"rules", "4"}, {"scorer", "separate"}}, 1, 1);
-  AddFinished("monolithic", {{"rules", "4"}}, 2, 2);
-  AddFinished("modular_op", {{"rules", "4"}}, 3, 3);
-  EXPECT_THAT(Rows(Rank(Request()))[0], " all id MONOLITHIC=0 MODULAR=1 MODULAR_OP=0 of 1+0");
+TEST_F(RankQueryTest, MeansThatDifferByRoundingAreEqual) {
+  AddFinished("modular", {}, 0.1 + 0.2, 1);
+  AddFinished("monolithic", {}, 0.3, 1 + 1e-11);
+  const v1::RankModelsResponse response = Rank(Request());
+  EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=0.5 MODULAR=0.5 of 1+0");
+  EXPECT_EQ(Rows(response)[1], " all ood MONOLITHIC=0 MODULAR=1 of 1+0");
+}
+
+// The grid of the README: all models, and modular with both scorers.
+TEST_F(RankQueryTest, VariantsThatFewModelsHaveAreLeftOutAndNamed) {
+  for (const char* task : {"0", "1"}) {
+    AddFinished("monolithic", {{"data_seed", task}}, 2, 2);
+    AddFinished("modular_op", {{"data_seed", task}}, 3, 3);
+    AddFinished("modular", {{"data_seed", task}}, 4, 4);
+    AddFinished("modular", {{"data_seed", task}, {"scorer", "separate"}}, 1, 1);
+  }
+  const v1::RankModelsResponse response = Rank(Request());
+  EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=2 MODULAR=0 MODULAR_OP=0 of 2+0");
+  EXPECT_THAT(Incomplete(response), IsEmpty());
+  ASSERT_EQ(response.left_out_size(), 1);
+  EXPECT_EQ(response.left_out(0).model(), v1::MODULAR);
+  EXPECT_THAT(response.left_out(0).choices(), ElementsAre("scorer=separate"));
+  EXPECT_EQ(response.left_out(0).jobs(), 2);
+}
+
+TEST_F(RankQueryTest, AVariantIsNotTakenForTheDefaultThatIsMissing) {
+  AddFinished("modular", {{"scorer", "separate"}}, 1, 1);
+  AddFinished("monolithic", {}, 2, 2);
+  const v1::RankModelsResponse response = Rank(Request());
+  EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=0 MODULAR=0 of 0+2");
+  EXPECT_THAT(Incomplete(response),
+              ElementsAre(" | modular: no jobs", "scorer=separate | monolithic: no jobs"));
+}
+
+// Of 2 rules: monolithic has 4 heads by default, modular 2.
+TEST_F(RankQueryTest, HeadsThatAllModelsHaveMakeSettings) {
+  const auto add = [&](const char* model, const char* heads, double id) {
+    const int64_t job =
+        AddJob(sweep_, Config({{"architecture", "mha"}, {"model", model}, {"heads", heads}}));
+    Start(job);
+    Finish(job, {{v1::ID, id}, {v1::OOD, id}});
+  };
+  add("modular", "2", 1);
+  add("modular", "4", 3);
+  add("monolithic", "2", 2);
+  add("monolithic", "4", 2);
+  const v1::RankModelsResponse response = Rank(Request());
+  EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=1 MODULAR=1 of 2+0");
+  EXPECT_THAT(Incomplete(response), IsEmpty());
+  EXPECT_EQ(response.left_out_size(), 0);
+}
+
+TEST_F(RankQueryTest, TheVoteIsOverTheModelSeedsThatAllHave) {
+  for (const char* seed : {"0", "1", "2", "3"}) {
+    AddFinished("monolithic", {{"model_seed", seed}}, 2, 2);
+  }
+  AddFinished("modular", {{"model_seed", "0"}}, 3, 1);
+  AddFinished("modular", {{"model_seed", "5"}}, 0, 9);
+  AddUnfinished("modular", {{"model_seed", "1"}});
+  ASSERT_EQ(writer()->FailJob(AddUnfinished("modular", {{"model_seed", "2"}}), v1::Failure(), 1),
+            absl::OkStatus());
+  ASSERT_EQ(writer()->CancelJob(AddUnfinished("modular", {{"model_seed", "6"}}), 1),
+            absl::OkStatus());
+  const v1::RankModelsResponse response = Rank(Request());
+  EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=1 MODULAR=0 of 1+0");
+  EXPECT_EQ(Rows(response)[1], " all ood MONOLITHIC=0 MODULAR=1 of 1+0");
+  EXPECT_THAT(Incomplete(response),
+              ElementsAre(" | monolithic: model seeds 5, 6 never asked for; modular: model seeds 1 "
+                          "not finished, 2 failed, 6 cancelled, 3 never asked for | decided"));
+  EXPECT_EQ(response.jobs_failed(), 1);
+  EXPECT_EQ(response.jobs_cancelled(), 1);
+}
+
+TEST_F(RankQueryTest, WithoutACommonModelSeedNothingIsDecided) {
+  AddFinished("modular", {{"model_seed", "0"}}, 3, 1);
+  AddFinished("monolithic", {{"model_seed", "1"}}, 3, 1);
+  const v1::RankModelsResponse response = Rank(Request());
+  EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=0 MODULAR=0 of 0+1");
+  EXPECT_THAT(Incomplete(response),
+              ElementsAre(" | monolithic: model seed 0 never asked for; modular: model seed 1 "
+                          "never asked for"));
+}
+
+TEST_F(RankQueryTest, ManySeedsAreNotAllNamed) {
+  for (int i = 0; i < 13; ++i) AddUnfinished("modular", {{"model_seed", absl::StrCat(i)}});
+  EXPECT_THAT(Incomplete(Rank(Request())),
+              ElementsAre(" | modular: model seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more not "
+                          "finished"));
+}
+
+TEST_F(RankQueryTest, ContestantsAreThoseOfTheGroup) {
+  AddFinished("modular", {{"rules", "2"}}, 1, 1);
+  AddFinished("monolithic", {{"rules", "2"}}, 2, 2);
+  AddFinished("modular", {{"rules", "4"}}, 1, 1);
+  AddFinished("gt_modular", {{"rules", "4"}}, 0, 0);
+  const v1::RankModelsResponse response = Rank(Request({"rules"}));
+  EXPECT_THAT(Rows(response), ElementsAre("2 all id MONOLITHIC=0 MODULAR=1 of 1+0",
+                                          "2 all ood MONOLITHIC=0 MODULAR=1 of 1+0",
+                                          "2 two id MONOLITHIC=0 MODULAR=1 of 1+0",
+                                          "2 two ood MONOLITHIC=0 MODULAR=1 of 1+0",
+                                          "4 all id MODULAR=0 GT_MODULAR=1 of 1+0",
+                                          "4 all ood MODULAR=0 GT_MODULAR=1 of 1+0"));
+  EXPECT_THAT(Incomplete(response), IsEmpty());
 }
 
 TEST_F(RankQueryTest, VotesAreCountedGroupByGroup) {
@@ -173,7 +274,8 @@ TEST_F(RankQueryTest, SettingsThatLackJobsAreNamed) {
   EXPECT_THAT(
       Incomplete(response),
       ElementsAre("rules=2 data_seed=0 | monolithic: no jobs",
-                  "rules=4 data_seed=9 | modular: 2 of 3 model seeds not finished | decided"));
+                  "rules=4 data_seed=9 | monolithic: model seeds 1, 2 never asked for; modular: "
+                  "model seeds 1, 2 not finished | decided"));
   EXPECT_EQ(response.incomplete_total(), 2);
   EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=0 MODULAR=3 of 3+1");
   // A contestant that no setting has finished leaves all of them open.
@@ -181,7 +283,7 @@ TEST_F(RankQueryTest, SettingsThatLackJobsAreNamed) {
   EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=0 MODULAR=0 GT_MODULAR=0 of 0+4");
   EXPECT_EQ(Rows(response)[2], " two id MONOLITHIC=0 MODULAR=3 of 3+1");
   EXPECT_THAT(Incomplete(response)[3],
-              "rules=4 data_seed=10 | gt_modular: 1 of 1 model seeds not finished");
+              "rules=4 data_seed=10 | gt_modular: model seed 0 not finished");
 }
 
 TEST_F(RankQueryTest, AtMostAThousandSettingsAreNamed) {
@@ -205,7 +307,7 @@ TEST_F(RankQueryTest, BestCheckpointsAreRankedByTheirOwnFigures) {
   const v1::RankModelsResponse response = Rank(request);
   EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=0 MODULAR=0 GT_MODULAR=0 of 0+1");
   EXPECT_THAT(Incomplete(response),
-              ElementsAre(" | gt_modular: 1 of 1 model seeds without a best checkpoint"));
+              ElementsAre(" | gt_modular: model seed 0 without a best checkpoint"));
 }
 
 TEST_F(RankQueryTest, BadQuestionsAreRefused) {
@@ -214,6 +316,7 @@ TEST_F(RankQueryTest, BadQuestionsAreRefused) {
     const absl::Status status = RankModels(store_.get(), Request({field})).status();
     EXPECT_THAT(status, IsStatus(absl::StatusCode::kInvalidArgument));
     EXPECT_THAT(std::string(status.message()), HasSubstr(field));
+    EXPECT_THAT(std::string(status.message()), testing::StartsWith("group_by: \""));
   }
   v1::RankModelsRequest request = Request();
   request.clear_sweep();

@@ -14,6 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "lib/config/job_metrics.h"
+#include "lib/config/varying_fields.h"
+#include "lib/config/words.h"
 #include "server/query/answer_limit.h"
 #include "server/query/job_groups.h"
 #include "server/query/question.h"
@@ -24,7 +26,7 @@ namespace modlab {
 namespace {
 
 struct Group {
-  v1::JobConfig member;                     // any job of it
+  VaryingFields fields;                     // of its jobs
   std::set<int> rules;                      // that occur in it
   std::vector<std::vector<double>> values;  // by the place of the metric in the list asked for
 };
@@ -63,7 +65,8 @@ class ResultGroups {
 
   void Add(const v1::Job& job, const MetricValues& values) {
     fields_.ReadKey(job.config(), &key_);
-    Group& group = GroupAt(key_, job.config());
+    Group& group = GroupAt(key_);
+    group.fields.Add(job.config());
     group.rules.insert(job.config().rules());
     for (const v1::MetricValue& value : values) {
       // A newer modlab's metrics have numbers that this one does not know.
@@ -79,15 +82,16 @@ class ResultGroups {
     if (fields_.model_index() < 0) return;
     std::map<GroupKey, std::pair<v1::JobConfig, std::set<int>>> random;
     for (const auto& [key, group] : groups_) {
-      if (group.member.model() == v1::MONOLITHIC) continue;
+      if (group.fields.first().model() == v1::MONOLITHIC) continue;
       GroupKey random_key = key;
       random_key[static_cast<size_t>(fields_.model_index())] = kRandomModel;
       auto& [member, rules] = random[std::move(random_key)];
-      member = group.member;
+      member = group.fields.first();
       rules.insert(group.rules.begin(), group.rules.end());
     }
     for (const auto& [key, entry] : random) {
-      Group& group = GroupAt(key, entry.first);
+      Group& group = GroupAt(key);
+      group.fields.Add(entry.first);
       for (const v1::Metric metric : kSpecialisationMetrics) {
         const int place = place_[static_cast<size_t>(metric)];
         if (place < 0) continue;
@@ -99,8 +103,11 @@ class ResultGroups {
   }
 
   void Write(v1::QueryResultsResponse* response) {
+    std::set<std::string> pooled;
     for (auto& [key, group] : groups_) {
-      const std::vector<std::string> words = fields_.Words(key, group.member);
+      const std::vector<std::string> varying = group.fields.Names();
+      pooled.insert(varying.begin(), varying.end());
+      const std::vector<std::string> words = fields_.Words(key, group.fields.first());
       for (size_t i = 0; i < metrics_.size(); ++i) {
         if (group.values[i].empty()) continue;
         v1::ResultRow* row = response->add_rows();
@@ -109,17 +116,17 @@ class ResultGroups {
         *row->mutable_summary() = Summarise(std::move(group.values[i]));
       }
     }
+    for (const std::string& name : JobFieldNames()) {
+      if (pooled.count(name) > 0) response->add_pooled_over(name);
+    }
   }
 
   int64_t gathered() const { return gathered_; }
 
  private:
-  Group& GroupAt(const GroupKey& key, const v1::JobConfig& member) {
+  Group& GroupAt(const GroupKey& key) {
     const auto [at, is_new] = groups_.try_emplace(key);
-    if (is_new) {
-      at->second.member = member;
-      at->second.values.resize(metrics_.size());
-    }
+    if (is_new) at->second.values.resize(metrics_.size());
     return at->second;
   }
 
@@ -143,17 +150,17 @@ absl::StatusOr<v1::QueryResultsResponse> QueryResults(Store* store,
   if (!status.ok()) return status;
 
   ResultGroups groups(*std::move(fields), *std::move(metrics));
-  int64_t finished = 0;
-  int64_t unfinished = 0;
+  std::array<int64_t, v1::JobState_ARRAYSIZE> jobs = {};
+  int64_t without_best = 0;
   status = store->ScanJobs(request.sweep(), {request.filters().begin(), request.filters().end()}, 0,
                            [&](const v1::Job& job) {
-                             if (job.state() == v1::SUCCEEDED) {
-                               const MetricValues* values = JobMetrics(job, request.checkpoint());
-                               if (values == nullptr) return true;
-                               ++finished;
+                             ++jobs[static_cast<size_t>(job.state())];
+                             if (job.state() != v1::SUCCEEDED) return true;
+                             const MetricValues* values = JobMetrics(job, request.checkpoint());
+                             if (values == nullptr) {
+                               ++without_best;
+                             } else {
                                groups.Add(job, *values);
-                             } else if (job.state() == v1::QUEUED || job.state() == v1::RUNNING) {
-                               ++unfinished;
                              }
                              return groups.gathered() <= kGatheredValuesMax;
                            });
@@ -161,8 +168,11 @@ absl::StatusOr<v1::QueryResultsResponse> QueryResults(Store* store,
   if (!status.ok()) return status;
 
   v1::QueryResultsResponse response;
-  response.set_jobs_finished(finished);
-  response.set_jobs_unfinished(unfinished);
+  response.set_jobs_finished(jobs[v1::SUCCEEDED] - without_best);
+  response.set_jobs_without_best(without_best);
+  response.set_jobs_unfinished(jobs[v1::QUEUED] + jobs[v1::RUNNING]);
+  response.set_jobs_failed(jobs[v1::FAILED]);
+  response.set_jobs_cancelled(jobs[v1::CANCELLED]);
   groups.AddRandom();
   groups.Write(&response);
   status = CheckAnswerSize(response);

@@ -112,6 +112,18 @@ TEST_F(ResultsQueryTest, OnlyFinishedJobsCount) {
   EXPECT_THAT(Rows(response), ElementsAre(" id n=1 mean=1"));
   EXPECT_EQ(response.jobs_finished(), 1);
   EXPECT_EQ(response.jobs_unfinished(), 2);
+  EXPECT_EQ(response.jobs_failed(), 1);
+  EXPECT_EQ(response.jobs_cancelled(), 1);
+}
+
+TEST_F(ResultsQueryTest, WhatFiguresArePooledOverIsNamed) {
+  AddFinished(Config({}), {{v1::ID, 1}});
+  AddFinished(Config({{"rules", "4"}}), {{v1::ID, 1}});
+  AddFinished(Config({{"rules", "4"}, {"scorer", "separate"}, {"model_seed", "1"}}), {{v1::ID, 1}});
+  AddJob(sweep_, Config({{"data_seed", "7"}}));  // not finished
+  EXPECT_THAT(Query(Request({"model"}, {"id"})).pooled_over(),
+              ElementsAre("rules", "scorer", "model_seed"));
+  EXPECT_THAT(Query(Request({"rules", "model_seed"}, {"id"})).pooled_over(), IsEmpty());
 }
 
 TEST_F(ResultsQueryTest, FiltersAndSweepsChoose) {
@@ -167,6 +179,7 @@ TEST_F(ResultsQueryTest, BestCheckpointsHaveTheirOwnFigures) {
   const v1::QueryResultsResponse response = Query(request);
   EXPECT_THAT(Rows(response), ElementsAre(" id n=2 mean=3"));
   EXPECT_EQ(response.jobs_finished(), 2);
+  EXPECT_EQ(response.jobs_without_best(), 1);
   request.set_checkpoint(static_cast<v1::Checkpoint>(7));
   EXPECT_THAT(Error(request), IsStatus(absl::StatusCode::kInvalidArgument));
 }

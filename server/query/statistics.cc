@@ -59,9 +59,13 @@ double Mean(std::vector<double> values) {
   return MeanOfSorted(values);
 }
 
-std::optional<TTest> StudentsTest(const v1::Summary& summary) {
+bool AreEqual(double a, double b) {
+  return std::abs(a - b) <= kRounding * std::max(std::abs(a), std::abs(b));
+}
+
+std::optional<TTest> StudentsTest(const v1::Summary& summary, double magnitude) {
   // Written so that NaN has none.
-  if (summary.n() < 2 || !(summary.sem() > 0)) return std::nullopt;
+  if (summary.n() < 2 || !(summary.sd() > kRounding * magnitude)) return std::nullopt;
   const double t = summary.mean() / summary.sem();
   const boost::math::students_t student(static_cast<double>(summary.n() - 1));
   return TTest{t, 2 * boost::math::cdf(boost::math::complement(student, std::abs(t)))};

@@ -20,13 +20,18 @@ v1::Summary Summarise(std::vector<double> values);
 // The mean that Summarise() gives; at least one value.
 double Mean(std::vector<double> values);
 
+// What differences are taken for rounding, relative to what they are differences of.
+inline constexpr double kRounding = 1e-12;
+// Whether they differ by no more than that.
+bool AreEqual(double a, double b);
+
 struct TTest {
   double t = 0;
   double p = 1;
 };
-// Student's two-sided test of a mean of 0. Nothing for fewer than two values,
-// and for values without spread.
-std::optional<TTest> StudentsTest(const v1::Summary& summary);
+// Student's two-sided test of a mean of 0. Nothing for fewer than two values, and
+// for values whose spread is rounding: of numbers as large as `magnitude`.
+std::optional<TTest> StudentsTest(const v1::Summary& summary, double magnitude);
 
 // The exact two-sided sign test: how likely fair coins are to fall at least as
 // unevenly. Nothing where both counts are 0.

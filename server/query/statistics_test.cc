@@ -94,23 +94,38 @@ TEST(MeanTest, DoesNotDependOnTheOrder) {
   EXPECT_EQ(Mean({0.1, 0.7, 0.3}), Summarise({0.3, 0.1, 0.7}).mean());
 }
 
+TEST(AreEqualTest, RoundingIsNoDifference) {
+  EXPECT_TRUE(AreEqual(0.1 + 0.2, 0.3));
+  EXPECT_TRUE(AreEqual(0, 0));
+  EXPECT_TRUE(AreEqual(-1e9, -1e9 - 1e-4));
+  EXPECT_FALSE(AreEqual(1, 1 + 2e-12));
+  EXPECT_FALSE(AreEqual(0, 1e-300));
+  EXPECT_FALSE(AreEqual(1, -1));
+  EXPECT_FALSE(AreEqual(std::nan(""), std::nan("")));
+}
+
 // Differences of Student's sleep data (1908): t = -4.0621, p = 0.002833.
 TEST(StudentsTestTest, KnownValues) {
   const auto test =
-      StudentsTest(Summarise({-1.2, -2.4, -1.3, -1.3, 0.0, -1.0, -1.8, -0.8, -4.6, -1.4}));
+      StudentsTest(Summarise({-1.2, -2.4, -1.3, -1.3, 0.0, -1.0, -1.8, -0.8, -4.6, -1.4}), 4);
   ASSERT_TRUE(test.has_value());
   EXPECT_NEAR(test->t, -4.0621, 5e-5);
   EXPECT_NEAR(test->p, 0.002833, 5e-7);
-  const auto mirrored = StudentsTest(Summarise({1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4}));
+  const auto mirrored =
+      StudentsTest(Summarise({1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4}), 4);
   EXPECT_NEAR(mirrored->t, -test->t, 1e-12);
   EXPECT_NEAR(mirrored->p, test->p, 1e-12);
 }
 
 TEST(StudentsTestTest, NeedsTwoValuesAndTheirSpread) {
-  EXPECT_FALSE(StudentsTest(Summarise({})).has_value());
-  EXPECT_FALSE(StudentsTest(Summarise({1})).has_value());
-  EXPECT_FALSE(StudentsTest(Summarise({0.1, 0.1, 0.1})).has_value());
-  EXPECT_FALSE(StudentsTest(Summarise({1, std::nan("")})).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({}), 1).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({1}), 1).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({0.1, 0.1, 0.1}), 0.1).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({1, std::nan("")}), 1).has_value());
+  // Differences of numbers about 1 that are equal but for their last bits.
+  const v1::Summary rounding = Summarise({0.1, 0.1 + 1e-16, 0.1 - 1e-16});
+  EXPECT_FALSE(StudentsTest(rounding, 1).has_value());
+  EXPECT_FALSE(StudentsTest(Summarise({0, 0}), 0).has_value());
 }
 
 TEST(SignTestTest, IsExact) {
