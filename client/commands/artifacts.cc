@@ -1,18 +1,20 @@
 #include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/commands/command.h"
+#include "client/new_file.h"
 #include "client/published_weights.h"
 #include "client/text.h"
 #include "lib/config/job_metrics.h"
@@ -27,8 +29,8 @@ namespace {
 struct Options {
   Connection::Choice choice;
   int64_t job = 0;
-  std::string output;
-  std::string weights;
+  std::optional<std::string> output;
+  std::optional<std::string> weights;
   bool best = false;
 };
 
@@ -83,7 +85,7 @@ absl::Status ToStateDict(const v1::JobConfig& config, const std::string& path,
   }
   in.close();
   const absl::StatusOr<std::string> state_dict = PublishedWeights(config, safetensors);
-  if (!state_dict.ok()) return state_dict.status();
+  if (!state_dict.ok()) return absl::DataLossError(state_dict.status().message());
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out.write(state_dict->data(), static_cast<std::streamsize>(state_dict->size()));
   if (!out.flush()) {
@@ -113,20 +115,17 @@ absl::StatusOr<int> Get(const Options& options) {
   if (!job.ok()) return job.status();
   const std::string sha256 = JobWeights(*job, options.best ? v1::BEST : v1::LAST);
   if (sha256.empty()) return NoWeights(*job, options.best);
-  const bool state_dict = !options.weights.empty();
-  std::string output = state_dict ? options.weights : options.output;
-  if (output.empty()) output = absl::StrCat("job-", options.job, ".safetensors");
-  const std::string partial = output + ".part";
+  const std::string output = options.weights.value_or(
+      options.output.value_or(absl::StrCat("job-", options.job, ".safetensors")));
+  const bool state_dict = options.weights.has_value() || absl::EndsWith(output, ".pt");
+  const auto file = NewFile::Create(output);
+  if (!file.ok()) return file.status();
+  const std::string& partial = (*file)->partial();
   int64_t size_bytes = 0;
   absl::Status status = Download(**connection, sha256, partial, &size_bytes);
   if (status.ok() && state_dict) status = ToStateDict(job->config(), partial, &size_bytes);
-  if (status.ok() && std::rename(partial.c_str(), output.c_str()) != 0) {
-    status = absl::InternalError(absl::StrCat("cannot write ", output, ": ", std::strerror(errno)));
-  }
-  if (!status.ok()) {
-    std::remove(partial.c_str());
-    return status;
-  }
+  if (status.ok()) status = (*file)->Commit();
+  if (!status.ok()) return status;
   std::cout << output << ": " << CountText(size_bytes, "byte")
             << (state_dict ? ", a state_dict of the checkpoint with SHA-256 " : ", SHA-256 ")
             << sha256 << "\n";
@@ -139,17 +138,26 @@ void AddArtifacts(CLI::App* app, Action* action) {
   auto options = std::make_shared<Options>();
   auto* command = app->add_subcommand("artifacts", "Files that belong to results");
   command->require_subcommand(1);
+  command->footer(
+      "Example:\n  modlab artifacts get 42 --weights model.pt    (`modlab artifacts get --help` "
+      "says more)");
   auto* get = command->add_subcommand(
       "get", "Download the weights of a finished job, as .safetensors or .pt");
   get->add_option("JOB", options->job, "The job's number, see `modlab ls SWEEP`")
       ->type_name("")
       ->required();
+  // Given is given, even where it is empty.
   auto* output =
-      get->add_option("-o,--output", options->output, "File to write; default job-JOB.safetensors")
+      get->add_option_function<std::string>(
+             "-o,--output",
+             [options = options.get()](const std::string& path) { options->output = path; },
+             "File to write, a state_dict if its name ends in .pt; default job-JOB.safetensors")
           ->type_name("FILE");
-  get->add_option("--weights", options->weights,
-                  "Write a state_dict instead, for torch.load in Python, with the names and shapes "
-                  "of the published code")
+  get->add_option_function<std::string>(
+         "--weights",
+         [options = options.get()](const std::string& path) { options->weights = path; },
+         "Write a state_dict, for torch.load in Python, with the names and shapes of the published "
+         "code")
       ->type_name("FILE.pt")
       ->excludes(output);
   get->add_flag("--best", options->best, "The weights with the best validation; default the last");
