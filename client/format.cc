@@ -1,7 +1,6 @@
 #include "client/format.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -47,17 +46,10 @@ nlohmann::ordered_json CellJson(const Cell& cell) {
       cell);
 }
 
-// The fewest digits that read back as the same number.
-std::string ExactText(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
-  return std::string(buffer, end.ptr);
-}
-
+// Numbers as in json: the fewest digits that read back as the same.
 std::string CsvText(const Cell& cell) {
   if (!Exists(cell)) return "";
-  if (const auto* number = std::get_if<int64_t>(&cell)) return absl::StrCat(*number);
-  if (const auto* number = std::get_if<double>(&cell)) return ExactText(*number);
+  if (!std::holds_alternative<std::string>(cell)) return CellJson(cell).dump();
   const std::string& text = std::get<std::string>(cell);
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");

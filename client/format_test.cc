@@ -52,6 +52,12 @@ TEST(FormatTest, CsvQuotesAndEndsLinesAsRfc4180) {
   EXPECT_EQ(Written(Format::kCsv, {}), "name,n,x\r\n");
 }
 
+TEST(FormatTest, CsvHasTheNumbersOfJson) {
+  const std::vector<std::vector<Cell>> row = {{std::string(), int64_t{100000}, 100000.0}};
+  EXPECT_EQ(Written(Format::kCsv, row), "name,n,x\r\n,100000,100000.0\r\n");
+  EXPECT_NE(Written(Format::kJson, row).find("\"n\":100000,\"x\":100000.0}"), std::string::npos);
+}
+
 TEST(FormatTest, CsvNumbersReadBackExactly) {
   const double value = 0.1 + 0.2;
   const std::string text = Written(Format::kCsv, {{std::string(), int64_t{1}, value}});

@@ -1,6 +1,7 @@
 #include "client/job_row.h"
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -18,7 +19,14 @@ namespace {
 // Columns and cells are made by one function, so that they cannot fall apart.
 using Row = std::vector<std::pair<std::string, Cell>>;
 
-Row MakeRow(const v1::Job& job, const std::set<v1::Metric>& by_length) {
+// Counts are whole numbers.
+Cell MetricCell(v1::Metric metric, const std::optional<double>& value) {
+  if (!value) return Cell();
+  if (metric == v1::PARAMETERS) return static_cast<int64_t>(*value);
+  return *value;
+}
+
+Row MakeRow(const v1::Job& job, const std::set<v1::Metric>& by_length, v1::Checkpoint checkpoint) {
   const v1::Provenance& provenance = job.result().provenance();
   Row row = {{"job", job.id()}, {"state", TextCell(StateName(job.state()))}};
   for (const std::string& field : JobFieldNames()) {
@@ -37,8 +45,8 @@ Row MakeRow(const v1::Job& job, const std::set<v1::Metric>& by_length) {
     const auto metric = static_cast<v1::Metric>(metrics->value(i)->number());
     if (metric == v1::METRIC_UNSPECIFIED) continue;
     if (IsByLength(metric) && by_length.count(metric) == 0) continue;
-    const auto value = FindMetric(&job.result().metrics(), metric);
-    row.emplace_back(MetricName(metric), value ? Cell(*value) : Cell());
+    row.emplace_back(MetricName(metric),
+                     MetricCell(metric, FindMetric(JobMetrics(job, checkpoint), metric)));
   }
   row.emplace_back("failure_cause",
                    job.has_failure() ? TextCell(CauseName(job.failure().cause())) : Cell());
@@ -50,7 +58,7 @@ Row MakeRow(const v1::Job& job, const std::set<v1::Metric>& by_length) {
   row.emplace_back("blas", TextCell(provenance.blas()));
   row.emplace_back("job_key", TextCell(job.job_key()));
   row.emplace_back("shape_key", TextCell(job.shape_key()));
-  row.emplace_back("checkpoint_sha256", TextCell(job.result().checkpoint_sha256()));
+  row.emplace_back("checkpoint_sha256", TextCell(JobWeights(job, checkpoint)));
   return row;
 }
 
@@ -68,13 +76,14 @@ std::set<v1::Metric> MetricsByLength(const v1::Job& job) {
 
 std::vector<std::string> JobColumns(const std::set<v1::Metric>& by_length) {
   std::vector<std::string> columns;
-  for (auto& [name, cell] : MakeRow(v1::Job(), by_length)) columns.push_back(name);
+  for (auto& [name, cell] : MakeRow(v1::Job(), by_length, v1::LAST)) columns.push_back(name);
   return columns;
 }
 
-std::vector<Cell> JobCells(const v1::Job& job, const std::set<v1::Metric>& by_length) {
+std::vector<Cell> JobCells(const v1::Job& job, const std::set<v1::Metric>& by_length,
+                           v1::Checkpoint checkpoint) {
   std::vector<Cell> cells;
-  for (auto& [name, cell] : MakeRow(job, by_length)) cells.push_back(std::move(cell));
+  for (auto& [name, cell] : MakeRow(job, by_length, checkpoint)) cells.push_back(std::move(cell));
   return cells;
 }
 

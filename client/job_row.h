@@ -25,8 +25,9 @@ std::set<v1::Metric> MetricsByLength(const v1::Job& job);
 // jobs, no name twice ("id" is a metric).
 std::vector<std::string> JobColumns(const std::set<v1::Metric>& by_length);
 
-// One cell a column.
-std::vector<Cell> JobCells(const v1::Job& job, const std::set<v1::Metric>& by_length);
+// One cell a column; metrics and SHA-256 are those of `checkpoint`.
+std::vector<Cell> JobCells(const v1::Job& job, const std::set<v1::Metric>& by_length,
+                           v1::Checkpoint checkpoint = v1::LAST);
 
 }  // namespace modlab
 

@@ -72,7 +72,7 @@ void AddCheckpointOption(CLI::App* command, v1::Checkpoint* checkpoint) {
           "--checkpoint",
           [checkpoint](const std::string& name) { *checkpoint = checkpoints.at(name); },
           "Figures of the last weights, or of those with the best validation (jobs that kept "
-          "none are left out): last or best; default last")
+          "none have none): last or best; default last")
       ->type_name("CHECKPOINT")
       ->check(CLI::IsMember({"last", "best"}).description(""));
 }

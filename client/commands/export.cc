@@ -19,15 +19,16 @@ struct Options {
   Connection::Choice choice;
   std::string sweep;
   std::vector<std::string> where;
+  v1::Checkpoint checkpoint = v1::LAST;
   Format format = Format::kCsv;
 };
 
 // The metrics by length that any of the jobs has.
-absl::StatusOr<std::set<v1::Metric>> Occurring(const Connection& connection,
-                                               const std::string& sweep,
+absl::StatusOr<std::set<v1::Metric>> Occurring(const Connection& connection, const Options& options,
                                                const std::vector<v1::FieldFilter>& filters) {
   v1::QueryResultsRequest request;
-  request.set_sweep(sweep);
+  request.set_sweep(options.sweep);
+  request.set_checkpoint(options.checkpoint);
   request.mutable_filters()->Assign(filters.begin(), filters.end());
   const auto* metrics = v1::Metric_descriptor();
   for (int i = 0; i < metrics->value_count(); ++i) {
@@ -47,12 +48,12 @@ absl::StatusOr<int> Export(const Options& options) {
   auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
   if (!connection.ok()) return connection.status();
   // Fails, too, where there is nothing to be written.
-  const auto by_length = Occurring(**connection, options.sweep, *filters);
+  const auto by_length = Occurring(**connection, options, *filters);
   if (!by_length.ok()) return by_length.status();
   RowWriter writer(options.format, JobColumns(*by_length), &std::cout);
   const absl::Status visited =
       VisitJobs(**connection, options.sweep, *filters, [&](const v1::Job& job) {
-        writer.Add(JobCells(job, *by_length));
+        writer.Add(JobCells(job, *by_length, options.checkpoint));
         return std::cout.good();
       });
   if (!visited.ok()) return visited;
@@ -68,9 +69,12 @@ void AddExport(CLI::App* app, Action* action) {
       "export", "One row a job: every config field, state, times, every metric");
   AddSweepArgument(command, &options->sweep);
   AddWhereOption(command, &options->where);
+  AddCheckpointOption(command, &options->checkpoint);
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
-  command->footer("Example:\n  modlab export quickstart --where state=succeeded > jobs.csv");
+  command->footer(
+      "Example:\n  modlab export quickstart --where state=succeeded > jobs.csv\n"
+      "  modlab export quickstart --checkpoint best --format json");
   command->callback([=] { *action = [=] { return Export(*options); }; });
 }
 

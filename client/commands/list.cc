@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "client/commands/command.h"
 #include "client/format.h"
 #include "client/text.h"
+#include "lib/config/varying_fields.h"
 #include "lib/config/words.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 
@@ -50,29 +52,38 @@ absl::Status ListSweeps(const Connection& connection, Format format) {
 absl::Status ListJobs(const Connection& connection, const Options& options) {
   auto filters = ParseWhere(options.where);
   if (!filters.ok()) return filters.status();
-  const std::vector<std::string> fields = {"architecture", "target",    "model",
-                                           "rules",        "modules",   "encoder_dim",
-                                           "model_dim",    "data_seed", "model_seed"};
+  VaryingFields varying;
+  absl::Status visited = VisitJobs(connection, options.sweep, *filters, [&](const v1::Job& job) {
+    varying.Add(job.config());
+    return true;
+  });
+  if (!visited.ok()) return visited;
+  std::vector<std::string> fields = {"architecture", "target",    "model",
+                                     "rules",        "modules",   "encoder_dim",
+                                     "model_dim",    "data_seed", "model_seed"};
+  for (std::string& name : varying.Names()) {
+    const bool is_there = std::find(fields.begin(), fields.end(), name) != fields.end();
+    if (!is_there && name != "iterations") fields.push_back(std::move(name));
+  }
   std::vector<std::string> columns = {"job", "state"};
   columns.insert(columns.end(), fields.begin(), fields.end());
   for (const char* column : {"iteration", "iterations", "attempt", "worker", "failure"}) {
     columns.emplace_back(column);
   }
   RowWriter writer(options.format, columns, &std::cout);
-  const absl::Status visited =
-      VisitJobs(connection, options.sweep, *filters, [&](const v1::Job& job) {
-        std::vector<Cell> cells = {job.id(), StateName(job.state())};
-        for (const std::string& field : fields) {
-          cells.push_back(WordCell(field, JobFieldWord(job.config(), field)));
-        }
-        cells.push_back(job.iteration());
-        cells.push_back(job.config().iterations());
-        cells.push_back(int64_t{job.attempt()});
-        cells.push_back(TextCell(job.worker()));
-        cells.push_back(TextCell(job.failure().message()));
-        writer.Add(cells);
-        return std::cout.good();
-      });
+  visited = VisitJobs(connection, options.sweep, *filters, [&](const v1::Job& job) {
+    std::vector<Cell> cells = {job.id(), StateName(job.state())};
+    for (const std::string& field : fields) {
+      cells.push_back(WordCell(field, JobFieldWord(job.config(), field)));
+    }
+    cells.push_back(job.iteration());
+    cells.push_back(job.config().iterations());
+    cells.push_back(int64_t{job.attempt()});
+    cells.push_back(TextCell(job.worker()));
+    cells.push_back(TextCell(job.failure().message()));
+    writer.Add(cells);
+    return std::cout.good();
+  });
   if (visited.ok()) writer.Finish();
   return visited;
 }
@@ -93,7 +104,8 @@ absl::StatusOr<int> List(const Options& options) {
 
 void AddList(CLI::App* app, Action* action) {
   auto options = std::make_shared<Options>();
-  auto* command = app->add_subcommand("ls", "List sweeps, or the jobs of one");
+  auto* command = app->add_subcommand(
+      "ls", "List sweeps, or the jobs of one with every field that tells them apart");
   command->add_option("SWEEP", options->sweep, "List the jobs of this sweep")->type_name("");
   AddWhereOption(command, &options->where);
   AddConnectionOptions(command, &options->choice);

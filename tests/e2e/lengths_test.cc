@@ -93,6 +93,12 @@ TEST(LengthsTest, FiguresByLengthAndBestCheckpointsAreSeen) {
     return cluster.Row(
         {"results", sweep, "--metrics", "id_l3", "--checkpoint", checkpoint})["mean"];
   };
+  const Json best = cluster.Rows({"export", sweep, "--checkpoint", "best"});
+  for (size_t i = 0; i < best.size(); ++i) {
+    const bool earlier = best[i]["model_seed"] == 0;
+    EXPECT_EQ(best[i]["id"], earlier ? 0.125 : 0.5);
+    EXPECT_EQ(best[i]["ood"].is_null(), earlier);
+  }
   EXPECT_EQ(mean("last"), 0.25);
   EXPECT_EQ(mean("best"), (0.25 + 0.0625) / 2);
 }
