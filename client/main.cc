@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -29,7 +30,7 @@ int Run(const modlab::Action& action) {
   if (!code.ok()) {
     std::cout.flush();
     std::cerr << "modlab: " << code.status().message() << "\n";
-    return modlab::kExitError;
+    return absl::IsInvalidArgument(code.status()) ? modlab::kExitUsage : modlab::kExitError;
   }
   if (!std::cout.flush()) {
     // A reader that has seen enough (`| head`) is no error to talk about.

@@ -26,7 +26,7 @@ namespace modlab {
 // Exit codes of `modlab`. After a signal: 128 + its number.
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitError = 1;   // the command failed
-inline constexpr int kExitUsage = 2;   // it was written wrongly
+inline constexpr int kExitUsage = 2;   // it was written wrongly: INVALID_ARGUMENT of any action
 inline constexpr int kExitFailed = 3;  // the sweep ended with jobs failed or cancelled
 
 using Action = std::function<absl::StatusOr<int>()>;

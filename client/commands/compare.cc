@@ -25,6 +25,7 @@ namespace modlab {
 namespace {
 
 constexpr char kCompareGroupsDefault[] = "architecture,target";
+constexpr int kVerdictsShown = 20;
 
 struct Options {
   Connection::Choice choice;
@@ -36,6 +37,7 @@ struct Options {
   bool group_by_given = false;
   std::vector<std::string> where;
   v1::Checkpoint checkpoint = v1::LAST;
+  bool per_task = false;
   Format format = Format::kTable;
 };
 
@@ -79,8 +81,10 @@ void PrintRows(const v1::ComparePairsRequest& request, const v1::ComparePairsRes
   for (std::string& column : SummaryColumns()) {
     columns.push_back(column == "mean" ? "difference" : std::move(column));
   }
-  columns.insert(columns.end(), {"a_mean", "a_sd", "b_mean", "b_sd", "t", "t_test_p", "a_lower",
-                                 "b_lower", "equal", "sign_test_p", "missing_a", "missing_b"});
+  columns.insert(columns.end(),
+                 {"a_mean", "a_sd", "b_mean", "b_sd", "t", "t_test_p", "a_lower", "b_lower",
+                  "equal", "sign_test_p", "missing_a", "missing_b", "without_metric_a",
+                  "without_metric_b", "without_best_a", "without_best_b"});
   RowWriter writer(format, columns, &std::cout);
   for (const v1::PairRow& row : response.rows()) {
     std::vector<Cell> cells;
@@ -105,6 +109,10 @@ void PrintRows(const v1::ComparePairsRequest& request, const v1::ComparePairsRes
     cells.push_back(IfThere(row.has_sign_test_p(), row.sign_test_p()));
     cells.push_back(row.missing_a());
     cells.push_back(row.missing_b());
+    cells.push_back(row.without_metric_a());
+    cells.push_back(row.without_metric_b());
+    cells.push_back(row.without_best_a());
+    cells.push_back(row.without_best_b());
     writer.Add(cells);
   }
   writer.Finish();
@@ -129,7 +137,8 @@ std::string Verdict(const v1::ComparePairsRequest& request, const v1::PairRow& r
   if (difference.n() == 0) return absl::StrCat(start, "there are no pairs of finished jobs.");
   std::string a = SideText(request.a());
   std::string b = SideText(request.b());
-  const std::string over = absl::StrCat(" over ", CountText(difference.n(), "pair"));
+  const std::string over = absl::StrCat(
+      " over ", CountText(difference.n(), request.average_model_seeds() ? "task" : "pair"));
   if (difference.mean() == 0) {
     return absl::StrCat(start, "the mean ", request.metric(), " of ", a, " and of ", b,
                         " is the same", over, ".");
@@ -140,11 +149,35 @@ std::string Verdict(const v1::ComparePairsRequest& request, const v1::PairRow& r
   std::string text =
       absl::StrCat(start, a, " has the lower ", lower_is_better ? "(better) " : "",
                    request.metric(), ", by ", NumberText(std::abs(difference.mean())), over, "; ");
-  if (!difference.has_ci95_low()) return text + "one pair has no interval.";
+  if (!difference.has_ci95_low()) return text + "one alone has no interval.";
   const bool excludes = difference.ci95_low() > 0 || difference.ci95_high() < 0;
   absl::StrAppend(&text, "the 95% interval of the difference ",
                   excludes ? "excludes 0." : "includes 0: no difference is shown.");
   return text;
+}
+
+// Why finished jobs are missing.
+void PrintWithout(const v1::ComparePairsRequest& request,
+                  const v1::ComparePairsResponse& response) {
+  int64_t metric[2] = {0, 0};
+  int64_t best[2] = {0, 0};
+  for (const v1::PairRow& row : response.rows()) {
+    metric[0] += row.without_metric_a();
+    metric[1] += row.without_metric_b();
+    best[0] += row.without_best_a();
+    best[1] += row.without_best_b();
+  }
+  const std::string sides[] = {SideText(request.a()), SideText(request.b())};
+  for (const int side : {0, 1}) {
+    if (metric[side] > 0) {
+      std::cout << CountText(metric[side], "finished job") << " of " << sides[side]
+                << " without the metric " << request.metric() << ".\n";
+    }
+    if (best[side] > 0) {
+      std::cout << CountText(best[side], "finished job") << " of " << sides[side]
+                << " without a best checkpoint.\n";
+    }
+  }
 }
 
 absl::Status FillRequest(const Options& options, v1::ComparePairsRequest* request) {
@@ -160,6 +193,7 @@ absl::Status FillRequest(const Options& options, v1::ComparePairsRequest* reques
   request->mutable_b()->Assign(b->begin(), b->end());
   request->set_metric(absl::AsciiStrToLower(options.metric));
   request->set_checkpoint(options.checkpoint);
+  request->set_average_model_seeds(options.per_task);
   for (std::string& field : SplitList(options.group_by)) {
     const bool named = std::any_of(a->begin(), a->end(), [&field](const v1::FieldFilter& filter) {
       return filter.field() == field;
@@ -184,11 +218,16 @@ absl::StatusOr<int> Compare(const Options& options) {
   }
   PrintTable(request, *response);
   std::cout << "a: " << SideText(request.a()) << "; b: " << SideText(request.b()) << "; "
-            << request.metric()
-            << ". a - b: mean ± half the width of its 95% interval over n pairs; t, p: paired t "
-               "test; sign p: exact sign test.\n";
+            << request.metric() << ". a - b: mean ± half the width of its 95% interval over n "
+            << (options.per_task ? "tasks, means over their model seeds" : "pairs")
+            << "; t, p: paired t test; sign p: exact sign test.\n";
   if (response->rows().empty()) std::cout << "No jobs on either side.\n";
-  for (const v1::PairRow& row : response->rows()) std::cout << Verdict(request, row) << "\n";
+  PrintWithout(request, *response);
+  const int shown = std::min(response->rows_size(), kVerdictsShown);
+  for (int i = 0; i < shown; ++i) std::cout << Verdict(request, response->rows(i)) << "\n";
+  if (response->rows_size() > shown) {
+    std::cout << "And " << CountText(response->rows_size() - shown) << " more.\n";
+  }
   return kExitOk;
 }
 
@@ -205,7 +244,7 @@ void AddCompare(CLI::App* app, Action* action) {
   AddFilterOption(command, "--b", "Jobs of side b, by the same fields, e.g. model=monolithic",
                   &options->b)
       ->required();
-  command->add_option("--metric", options->metric, "Metric of finished jobs, e.g. ood")
+  command->add_option("--metric", options->metric, std::string(kMetricNames) + "; e.g. ood")
       ->type_name("METRIC")
       ->required();
   command
@@ -218,11 +257,16 @@ void AddCompare(CLI::App* app, Action* action) {
           std::string("Fields to compare apart by; default ") + kCompareGroupsDefault +
               ", less what --a and --b name")
       ->type_name("FIELD,...");
+  command->add_flag(
+      "--per-task", options->per_task,
+      "Average pairs that differ in model_seed alone first: n is the number of tasks");
   AddWhereOption(command, &options->where);
   AddCheckpointOption(command, &options->checkpoint);
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
   command->footer(
+      "The tests take pairs as independent. Pairs of one task that differ in model_seed alone are "
+      "not quite;\n--per-task makes one of them.\n"
       "Example:\n  modlab compare quickstart --a model=modular --b model=monolithic --metric ood "
       "--group-by target,rules");
   command->callback([=] { *action = [=] { return Compare(*options); }; });

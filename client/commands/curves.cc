@@ -75,8 +75,9 @@ void AddCurves(CLI::App* app, Action* action) {
   AddSweepArgument(command, &options->sweep);
   command
       ->add_option("--metric", options->metric,
-                   "train_loss, eval_loss (default), eval_accuracy, iterations_per_second, "
-                   "collapse_avg, ...")
+                   "train_loss, eval_loss (default), eval_accuracy, validation_loss, "
+                   "validation_accuracy, iterations_per_second, collapse_avg, collapse_worst, "
+                   "alignment, adaptation, inverse_mi")
       ->type_name("METRIC");
   command
       ->add_option("--group-by", options->group_by,

@@ -24,7 +24,7 @@ namespace modlab {
 namespace {
 
 constexpr char kRankGroupsDefault[] = "architecture,target";
-constexpr int kIncompleteShown = 20;
+constexpr int kNamedMax = 20;
 
 struct Options {
   Connection::Choice choice;
@@ -34,6 +34,10 @@ struct Options {
   v1::Checkpoint checkpoint = v1::LAST;
   Format format = Format::kTable;
 };
+
+std::string ModelName(v1::ModelType model) {
+  return absl::AsciiStrToLower(v1::ModelType_Name(model));
+}
 
 // One row a group, contest and metric; one column a model type.
 void PrintRows(const v1::RankModelsRequest& request, const v1::RankModelsResponse& response,
@@ -45,7 +49,7 @@ void PrintRows(const v1::RankModelsRequest& request, const v1::RankModelsRespons
   std::vector<std::string> columns(request.group_by().begin(), request.group_by().end());
   columns.insert(columns.end(), {"contest", "metric"});
   for (const v1::ModelType model : models) {
-    columns.push_back(absl::AsciiStrToLower(v1::ModelType_Name(model)));
+    columns.push_back(ModelName(model));
   }
   columns.insert(columns.end(), {"settings", "undecided"});
   RowWriter writer(format, columns, out);
@@ -82,13 +86,21 @@ void PrintJson(const v1::RankModelsRequest& request, const v1::RankModelsRespons
                                     {"decided", setting.decided()}});
   }
   answer["incomplete_total"] = response.incomplete_total();
+  answer["left_out"] = nlohmann::ordered_json::array();
+  for (const v1::LeftOutVariant& variant : response.left_out()) {
+    answer["left_out"].push_back({{"model", ModelName(variant.model())},
+                                  {"choices", variant.choices()},
+                                  {"jobs", variant.jobs()}});
+  }
+  answer["jobs_failed"] = response.jobs_failed();
+  answer["jobs_cancelled"] = response.jobs_cancelled();
   std::cout << answer.dump(2) << "\n";
 }
 
 void PrintIncomplete(const v1::RankModelsResponse& response) {
   if (response.incomplete_total() == 0) return;
   std::cout << CountText(response.incomplete_total(), "setting") << " with missing jobs:\n";
-  const int shown = std::min(response.incomplete_size(), kIncompleteShown);
+  const int shown = std::min(response.incomplete_size(), kNamedMax);
   for (int i = 0; i < shown; ++i) {
     const v1::IncompleteSetting& setting = response.incomplete(i);
     std::cout << "  "
@@ -100,6 +112,33 @@ void PrintIncomplete(const v1::RankModelsResponse& response) {
   if (response.incomplete_total() > shown) {
     std::cout << "  and " << CountText(response.incomplete_total() - shown) << " more\n";
   }
+}
+
+void PrintLeftOut(const v1::RankModelsResponse& response) {
+  if (response.left_out().empty()) return;
+  std::cout << "Left out of the votes, for fewer model types have them than the defaults:\n";
+  const int shown = std::min(response.left_out_size(), kNamedMax);
+  for (int i = 0; i < shown; ++i) {
+    const v1::LeftOutVariant& variant = response.left_out(i);
+    std::cout << "  " << ModelName(variant.model()) << " with "
+              << absl::StrJoin(variant.choices(), " ") << ": " << CountText(variant.jobs(), "job")
+              << "\n";
+  }
+  if (response.left_out_size() > shown) {
+    std::cout << "  and " << CountText(response.left_out_size() - shown) << " more\n";
+  }
+}
+
+// "" if there are none.
+std::string EndedText(const v1::RankModelsResponse& response) {
+  std::vector<std::string> parts;
+  if (response.jobs_failed() > 0) {
+    parts.push_back(CountText(response.jobs_failed(), "job") + " failed");
+  }
+  if (response.jobs_cancelled() > 0) {
+    parts.push_back(CountText(response.jobs_cancelled(), "job") + " cancelled");
+  }
+  return absl::StrJoin(parts, ", ");
 }
 
 absl::StatusOr<int> Rank(const Options& options) {
@@ -119,14 +158,25 @@ absl::StatusOr<int> Rank(const Options& options) {
     return kExitOk;
   }
   PrintRows(request, *response, options.format, &std::cout);
+  const std::string ended = EndedText(*response);
   if (options.format == Format::kTable) {
-    std::cout << "Votes of settings; in each the model with the lowest mean over its model seeds "
-                 "has one, equals share it.\n";
+    std::cout << (response->rows().empty()
+                      ? "No jobs in this selection.\n"
+                      : "Votes of settings; in each the model with the lowest mean over the model "
+                        "seeds that all have finished has one, equals share it.\n");
     PrintIncomplete(*response);
-  } else if (response->incomplete_total() > 0) {
+    PrintLeftOut(*response);
+    if (!ended.empty()) std::cout << ended << ".\n";
+    return kExitOk;
+  }
+  if (response->incomplete_total() > 0) {
     std::cerr << "modlab: " << CountText(response->incomplete_total(), "setting")
               << " with missing jobs; --format json names them\n";
   }
+  if (!response->left_out().empty()) {
+    std::cerr << "modlab: variants were left out; --format json names them\n";
+  }
+  if (!ended.empty()) std::cerr << "modlab: " << ended << "\n";
   return kExitOk;
 }
 
@@ -146,7 +196,12 @@ void AddRank(CLI::App* app, Action* action) {
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
   command->footer(
-      "A setting is a choice of everything but model and model_seed.\n"
+      "A setting is a choice of everything but model and model_seed; modules, scorer and heads "
+      "have "
+      "each\nmodel's default in it, or one value that is named. The model with the lowest mean "
+      "over "
+      "the model seeds\nthat all contestants have finished has its vote. A choice of modules, "
+      "scorer or heads that fewer\nmodels have than the defaults is left out, and named.\n"
       "Example:\n  modlab rank quickstart --group-by target,rules --checkpoint best");
   command->callback([=] { *action = [=] { return Rank(*options); }; });
 }

@@ -11,10 +11,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/commands/command.h"
 #include "client/format.h"
 #include "client/table.h"
 #include "client/text.h"
+#include "lib/config/job_metrics.h"
 #include "lib/config/words.h"
 #include "modlab/v1/results.grpc.pb.h"
 
@@ -80,6 +83,35 @@ void PrintSideBySide(const v1::QueryResultsRequest& request,
   std::cout << TableText(table);
 }
 
+// The jobs without figures, by why: "3 not finished yet".
+std::vector<std::string> LeftOut(const v1::QueryResultsResponse& response) {
+  std::vector<std::string> parts;
+  const auto add = [&parts](int64_t jobs, const char* what) {
+    if (jobs > 0) parts.push_back(absl::StrCat(CountText(jobs), " ", what));
+  };
+  add(response.jobs_unfinished(), "not finished yet");
+  add(response.jobs_failed(), "failed");
+  add(response.jobs_cancelled(), "cancelled");
+  add(response.jobs_without_best(), "finished without a best checkpoint");
+  return parts;
+}
+
+// Mean L1 error and error in percent have no mean.
+void WarnOfMixedTargets(const v1::QueryResultsResponse& response) {
+  const auto& pooled = response.pooled_over();
+  if (std::find(pooled.begin(), pooled.end(), "target") == pooled.end()) return;
+  std::vector<std::string> mixed;
+  for (const v1::ResultRow& row : response.rows()) {
+    std::string name = MetricName(row.metric());
+    if (!IsInUnitsOfTarget(row.metric())) continue;
+    if (std::find(mixed.begin(), mixed.end(), name) == mixed.end()) mixed.push_back(name);
+  }
+  if (mixed.empty()) return;
+  std::cout.flush();
+  std::cerr << "modlab: warning: groups mix regression and classification, which measure "
+            << absl::StrJoin(mixed, ", ") << " in different units; group by target, or filter\n";
+}
+
 absl::StatusOr<int> Results(const Options& options) {
   auto filters = ParseWhere(options.where);
   if (!filters.ok()) return filters.status();
@@ -124,19 +156,22 @@ absl::Status PrintResults(const Connection& connection, const v1::QueryResultsRe
   if (format == Format::kTable) {
     PrintSideBySide(request, *response);
     std::cout << CountText(response->jobs_finished(), "finished job");
-    if (response->jobs_unfinished() > 0) {
-      std::cout << "; " << CountText(response->jobs_unfinished()) << " not finished yet";
-    }
+    for (const std::string& part : LeftOut(*response)) std::cout << "; " << part;
     std::cout << (response->rows().empty()
                       ? ".\n"
                       : ". Mean ± half the width of its 95% interval over n jobs.\n");
-    return absl::OkStatus();
+    if (!response->pooled_over().empty()) {
+      std::cout << "Pooled over: " << absl::StrJoin(response->pooled_over(), ", ") << ".\n";
+    }
+  } else {
+    PrintRows(request, *response, format);
+    const std::vector<std::string> left_out = LeftOut(*response);
+    if (!left_out.empty()) {
+      std::cerr << "modlab: of the jobs of this selection " << absl::StrJoin(left_out, ", ")
+                << "\n";
+    }
   }
-  PrintRows(request, *response, format);
-  if (response->jobs_unfinished() > 0) {
-    std::cerr << "modlab: " << CountText(response->jobs_unfinished(), "job")
-              << " of this selection not finished yet\n";
-  }
+  WarnOfMixedTargets(*response);
   return absl::OkStatus();
 }
 
@@ -149,7 +184,9 @@ void AddResults(CLI::App* app, Action* action) {
       ->add_option("--group-by", options->group_by,
                    std::string("Fields that make a group; default ") + kGroupByDefault)
       ->type_name("FIELD,...");
-  command->add_option("--metrics", options->metrics, std::string("Default ") + kMetricsDefault)
+  command
+      ->add_option("--metrics", options->metrics,
+                   std::string(kMetricNames) + "; default " + kMetricsDefault)
       ->type_name("METRIC,...");
   AddWhereOption(command, &options->where);
   AddCheckpointOption(command, &options->checkpoint);

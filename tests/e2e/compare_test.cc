@@ -30,7 +30,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
 
 constexpr char kGrid[] =
@@ -129,9 +128,9 @@ TEST_F(CompareTest, SettingsWithMissingJobsAreNamed) {
   ASSERT_EQ(answer["incomplete"].size(), 2u * kUndecided);
   const Json& first = answer["incomplete"][0];
   EXPECT_THAT(first["setting"], ElementsAre("target=regression", "rules=2", "data_seed=3"));
-  EXPECT_THAT(first["missing"], ElementsAre("monolithic: 1 of 1 model seeds not finished",
-                                            "modular: 1 of 1 model seeds not finished",
-                                            "gt_modular: 1 of 1 model seeds not finished"));
+  EXPECT_THAT(first["missing"], ElementsAre("monolithic: model seed 0 not finished",
+                                            "modular: model seed 0 not finished",
+                                            "gt_modular: model seed 0 not finished"));
   EXPECT_EQ(first["decided"], false);
 
   const Output table = cluster_->Modlab({"rank", sweep_});
@@ -139,7 +138,7 @@ TEST_F(CompareTest, SettingsWithMissingJobsAreNamed) {
   EXPECT_THAT(table.out, AllOf(HasSubstr("modular_against_monolithic"),
                                HasSubstr("4 settings with missing jobs"),
                                HasSubstr("target=classification rules=4 data_seed=3: monolithic: "
-                                         "1 of 1 model seeds not finished")));
+                                         "model seed 0 not finished")));
   const Output csv = cluster_->Modlab({"rank", sweep_, "--format", "csv"});
   EXPECT_THAT(csv.out, StartsWith("architecture,target,contest,metric,monolithic,modular,"
                                   "gt_modular,settings,undecided\r\n"));
@@ -155,7 +154,8 @@ TEST_F(CompareTest, DifferencesAreThoseOfTheExportedJobs) {
                 ElementsAre("architecture", "target", "metric", "n", "difference", "sd", "sem",
                             "ci95_low", "ci95_high", "min", "median", "max", "a_mean", "a_sd",
                             "b_mean", "b_sd", "t", "t_test_p", "a_lower", "b_lower", "equal",
-                            "sign_test_p", "missing_a", "missing_b"));
+                            "sign_test_p", "missing_a", "missing_b", "without_metric_a",
+                            "without_metric_b", "without_best_a", "without_best_b"));
     double sum = 0;
     int lower = 0;
     const auto b = Values("monolithic", "ood");
@@ -192,26 +192,81 @@ TEST_F(CompareTest, TheTableSaysInWordsWhichSideIsBetter) {
                     HasSubstr(absl::StrCat("interval of the difference ",
                                            excludes ? "excludes 0" : "includes 0"))));
   // Sides of a field that groups are made of by default.
-  const Output sides =
-      cluster_->Modlab({"compare", sweep_, "--a", "target=regression", "--b",
-                        "target=classification", "--metric", "id", "--where", "model=gt_modular"});
+  const Output sides = cluster_->Modlab({"compare", sweep_, "--a", "target=regression", "--b",
+                                         "target=classification", "--metric", "inverse_mi",
+                                         "--where", "model=gt_modular"});
   EXPECT_EQ(sides.exit_code, 0) << sides.err;
   const Output nothing = cluster_->Modlab(Compare({"--where", "data_seed=3"}));
   EXPECT_THAT(nothing.out, HasSubstr("no pairs of finished jobs"));
 }
 
+TEST_F(CompareTest, MetricsThatASideDoesNotHaveAreNoMissingJobs) {
+  const Output output =
+      cluster_->Modlab({"compare", sweep_, "--a", "model=modular", "--b", "model=monolithic",
+                        "--metric", "alignment", "--where", "target=regression"});
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  EXPECT_THAT(output.out,
+              HasSubstr(absl::StrCat(kDecided,
+                                     " finished jobs of model=monolithic without the metric "
+                                     "alignment.")));
+}
+
+TEST_F(CompareTest, TasksCanBeTheUnit) {
+  const Json pairs = cluster_->Row(Compare({}));
+  const Json tasks = cluster_->Row(Compare({"--per-task"}));
+  EXPECT_EQ(tasks["n"], kDecided);  // one model seed each
+  EXPECT_EQ(tasks["difference"], pairs["difference"]);
+  EXPECT_THAT(cluster_->Modlab(Compare({"--per-task"})).out,
+              HasSubstr(absl::StrCat("over ", kDecided, " tasks; ")));
+}
+
+TEST_F(CompareTest, WhatEndedWithoutAResultIsCountedAndNotEveryGroupGetsASentence) {
+  const std::string sweep = cluster_->Submit(
+      SmallSweep("stopped",
+                 "{model: [monolithic, modular], rules: 2, learning_rate: [0.1, 0.2], "
+                 "data_seed: {from: 10, to: 20}}"));
+  ASSERT_EQ(cluster_->Modlab({"cancel", sweep}).exit_code, 0);
+  EXPECT_THAT(cluster_->Modlab({"rank", sweep}).out,
+              AllOf(HasSubstr("44 jobs cancelled."), HasSubstr("model seed 0 cancelled")));
+  EXPECT_THAT(cluster_->Modlab({"results", sweep}).out, HasSubstr("; 44 cancelled"));
+  const Output verdicts =
+      cluster_->Modlab({"compare", sweep, "--a", "model=modular", "--b", "model=monolithic",
+                        "--metric", "ood", "--group-by", "learning_rate,data_seed"});
+  EXPECT_THAT(verdicts.out, AllOf(HasSubstr("learning_rate=0.1 data_seed=20: there are no pairs"),
+                                  HasSubstr("\nAnd 2 more.\n")));
+  // Columns of what tells the jobs apart.
+  EXPECT_THAT(Keys(cluster_->Row({"ls", sweep})), testing::Contains("learning_rate"));
+  EXPECT_THAT(Keys(cluster_->Row({"ls", sweep_})),
+              testing::Not(testing::Contains("learning_rate")));
+}
+
+TEST_F(CompareTest, ResultsSayWhatTheyArePooledOver) {
+  Output output = cluster_->Modlab({"results", sweep_, "--group-by", "model,rules"});
+  EXPECT_THAT(output.out, HasSubstr("\nPooled over: target, data_seed.\n"));
+  EXPECT_THAT(output.err,
+              AllOf(HasSubstr("mix regression and classification"), HasSubstr("id, ood ")));
+  output = cluster_->Modlab({"results", sweep_, "--group-by", "model", "--metrics", "alignment"});
+  EXPECT_EQ(output.err, "");
+}
+
+TEST_F(CompareTest, AnEmptySelectionSaysSo) {
+  const Output output = cluster_->Modlab({"rank", sweep_, "--where", "rules=77"});
+  EXPECT_EQ(output.exit_code, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("No jobs in this selection."));
+}
+
 TEST_F(CompareTest, BadQuestionsSayWhatIsWrong) {
   Output output = cluster_->Modlab({"compare", sweep_, "--a", "model=modular,gt_modular", "--b",
                                     "model=monolithic", "--metric", "ood"});
-  EXPECT_EQ(output.exit_code, kExitError);
+  EXPECT_EQ(output.exit_code, kExitUsage);
   EXPECT_THAT(output.err, AllOf(HasSubstr("several jobs"), HasSubstr("modular and gt_modular")));
   output = cluster_->Modlab(
       {"compare", sweep_, "--a", "modular", "--b", "model=monolithic", "--metric", "ood"});
-  EXPECT_EQ(output.exit_code, kExitError);
+  EXPECT_EQ(output.exit_code, kExitUsage);
   EXPECT_THAT(output.err, HasSubstr("--a modular"));
   EXPECT_EQ(cluster_->Modlab({"compare", sweep_, "--metric", "ood"}).exit_code, kExitUsage);
   output = cluster_->Modlab({"rank", sweep_, "--group-by", "model"});
-  EXPECT_EQ(output.exit_code, kExitError);
+  EXPECT_EQ(output.exit_code, kExitUsage);
   EXPECT_THAT(output.err, HasSubstr("group_by"));
   output = cluster_->Modlab({"rank", sweep_, "--checkpoint", "first"});
   EXPECT_EQ(output.exit_code, kExitUsage);
@@ -226,6 +281,15 @@ TEST_F(CompareTest, WeightsForPythonAreThoseOfTheArtifact) {
   const Output got = cluster_->Modlab({"artifacts", "get", id, "--weights", state_dict});
   ASSERT_EQ(got.exit_code, 0) << got.err;
   EXPECT_THAT(got.out, HasSubstr(job["checkpoint_sha256"].get<std::string>()));
+  // The suffix says as much.
+  const std::string by_suffix = cluster_->dir() + "/by-suffix.pt";
+  ASSERT_EQ(cluster_->Modlab({"artifacts", "get", id, "-o", by_suffix}).exit_code, 0);
+  EXPECT_EQ(ReadFile(by_suffix), ReadFile(state_dict));
+  for (const std::string& bad : {std::string(), cluster_->dir(), std::string("/dev/null")}) {
+    const Output refused = cluster_->Modlab({"artifacts", "get", id, "-o", bad});
+    EXPECT_EQ(refused.exit_code, kExitUsage) << bad;
+    EXPECT_THAT(refused.err, HasSubstr("file"));
+  }
   const auto expected = DecodeSafetensors(ReadFile(safetensors));
   const auto actual = DecodeStateDict(ReadFile(state_dict));
   ASSERT_TRUE(expected.ok()) << expected.status();
