@@ -37,9 +37,9 @@ class InputTest : public testing::Test {
   }
 
   // What `modlab submit` says of a file that it refuses.
-  std::string Refusal(const std::string& yaml) {
+  std::string Refusal(const std::string& yaml, int exit_code = kExitUsage) {
     const Output output = cluster_->Modlab({"submit", cluster_->Write("bad.yaml", yaml)});
-    EXPECT_EQ(output.exit_code, kExitError) << output.out;
+    EXPECT_EQ(output.exit_code, exit_code) << output.out;
     EXPECT_EQ(output.out, "");
     EXPECT_THAT(output.err, HasSubstr("bad.yaml"));
     // For people, not a dump.
@@ -105,8 +105,11 @@ TEST_F(InputTest, GridsThatAreEmptyOrTooLarge) {
   EXPECT_THAT(GridRefusal("[]"), HasSubstr("grid"));
   EXPECT_THAT(GridRefusal("{rules: [], model: modular}"),
               AllOf(HasSubstr("rules"), HasSubstr("empty")));
-  EXPECT_THAT(GridRefusal("{rules: 2, model: modular, data_seed: {from: 1, to: 1001}, "
-                          "model_seed: {from: 1, to: 1000}}"),
+  // Well written, and too much.
+  EXPECT_THAT(Refusal(SmallSweep("bad",
+                                 "{rules: 2, model: modular, data_seed: {from: 1, to: 1001}, "
+                                 "model_seed: {from: 1, to: 1000}}"),
+                      kExitError),
               AllOf(HasSubstr("1001000"), HasSubstr("1000000")));
   EXPECT_THAT(GridRefusal("{rules: 2, model: modular, data_seed: {from: 0, to: 4294967295}}"),
               HasSubstr("1000000"));
@@ -136,6 +139,16 @@ TEST_F(InputTest, UnknownSweepsJobsFieldsAndMetrics) {
     EXPECT_THAT(output.err, HasSubstr("nothing")) << command;
   }
   EXPECT_THAT(cluster_->Modlab({"show", "12345"}).err, HasSubstr("12345"));
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
+           {"results", "x", "--group-by", "modle"},
+           {"rank", "x", "--group-by", "model"},
+           {"curves", "x", "--metric", "id"},
+           {"export", "x", "--where", "rules=two"},
+           {"ls", "x", "--where", "rules=2", "--where", "rules=4"},
+           {"ls", "--where", "rules=2"}}) {
+    const Output output = cluster_->Modlab(wrong);
+    EXPECT_EQ(output.exit_code, kExitUsage) << wrong[0] << ": " << output.err;
+  }
   EXPECT_THAT(cluster_->Modlab({"results", "x", "--metrics", "colapse_avg"}).err,
               HasSubstr("collapse_avg"));
   EXPECT_THAT(cluster_->Modlab({"results", "x", "--group-by", "modle"}).err, HasSubstr("model"));
