@@ -46,7 +46,7 @@ class FakeTrainer : public Trainer {
   absl::Status Run(GangObserver* observer) override { return script_(this, observer); }
   void Drop(int member) override { dropped_[static_cast<size_t>(member)] = true; }
   void Stop() override {}
-  std::string SaveCheckpoint(int) const override { return ""; }
+  absl::StatusOr<std::string> SaveCheckpoint(int) const override { return ""; }
   const GangProgress& progress() const override { return progress_; }
 
   int size() const { return static_cast<int>(configs_.size()); }

@@ -7,6 +7,7 @@
 
 #include "lib/config/widths.h"
 #include "lib/models/attention.h"
+#include "lib/models/mixture.h"
 #include "lib/models/router.h"
 
 namespace modlab {
@@ -28,37 +29,19 @@ class MhaNetwork : public Network {
         heads_(config.heads()),
         head_width_(HeadWidth(config)),
         hidden_width_(ModuleHiddenWidth(config)),
-        encoder_dim_(config.encoder_dim()),
-        input_dim_(InputDim(config)) {
+        input_dim_(InputDim(config)),
+        mixture_("model.out_proj.2", router, parameters) {
     FoldEncoder();
-    FoldModules();
+    StackModules();
   }
 
   Output Forward(const Batch& batch) const override {
-    const int64_t jobs = batch.jobs(), columns = batch.columns();
-    Output output;
-    at::Tensor mixed = Hidden(batch);
-    at::Tensor p;
-    if (router_ != nullptr) {
-      output.p = router_->Route(parameters_, {batch.input, batch.rule, /*rule_code=*/{}, mixed,
-                                              output_weight_, output_bias_});
-      p = output.p;
-      mixed = (mixed.view({jobs, modules_, hidden_width_, columns}) * p.unsqueeze(2))
-                  .view({jobs, modules_ * hidden_width_, columns});
-    } else {
-      p = at::ones({jobs, 1, columns}, batch.rule.options());
-    }
-    const at::Tensor decoded =
-        at::relu(at::baddbmm(Get("decoder.0.bias").unsqueeze(-1), last_, at::cat({mixed, p}, 1)));
-    output.prediction =
-        at::baddbmm(Get("decoder.2.bias").unsqueeze(-1), Get("decoder.2.weight"), decoded);
-    return output;
+    return mixture_.Decode(batch, /*rule_code=*/{}, Hidden(batch));
   }
 
   at::Tensor Route(const Batch& batch) const override {
-    RouterInput input{batch.input, batch.rule, {}, {}, output_weight_, output_bias_};
-    if (router_->needs_modules()) input.hidden = Hidden(batch);
-    return router_->Route(parameters_, input);
+    return mixture_.Route(batch, /*rule_code=*/{},
+                          router_->needs_modules() ? Hidden(batch) : at::Tensor());
   }
 
  private:
@@ -92,28 +75,16 @@ class MhaNetwork : public Network {
                        2);
   }
 
-  void FoldModules() {
-    const int64_t jobs = parameters_.jobs(), e = encoder_dim_;
+  void StackModules() {
+    const int64_t jobs = parameters_.jobs();
     if (router_ != nullptr) {
       const at::Tensor& weight = Get("model.out_proj.0.w");  // [J, M, (H + 1) h, I]
       first_ = weight.transpose(2, 3).reshape({jobs * modules_, hidden_width_, weight.size(2)});
       first_bias_ = Get("model.out_proj.0.b").view({jobs * modules_, hidden_width_, 1});
-      output_weight_ = Get("model.out_proj.2.w");
-      output_bias_ = Get("model.out_proj.2.b").squeeze(1);
     } else {
       first_ = Get("model.out_proj.0.weight");
       first_bias_ = Get("model.out_proj.0.bias").unsqueeze(-1);
-      output_weight_ = Get("model.out_proj.2.weight").transpose(1, 2).unsqueeze(1);
-      output_bias_ = Get("model.out_proj.2.bias").unsqueeze(1);
     }
-
-    // The modules' last layer meets the decoder's first.
-    const at::Tensor& decoder = Get("decoder.0.weight");  // [J, e, e]
-    const at::Tensor output_weight =
-        output_weight_.narrow(-1, 0, e).reshape({jobs, modules_ * hidden_width_, e});
-    last_ = at::cat({at::bmm(decoder, output_weight.transpose(1, 2)),
-                     at::bmm(decoder, output_bias_.narrow(-1, 0, e).transpose(1, 2))},
-                    2);
   }
 
   // What the modules compute before their last layer, [J, M I, T].
@@ -134,15 +105,12 @@ class MhaNetwork : public Network {
   const int64_t heads_;         // H, of each module
   const int64_t head_width_;    // h
   const int64_t hidden_width_;  // I
-  const int64_t encoder_dim_;
-  const int64_t input_dim_;   // C
-  at::Tensor encode_;         // [J, e + 1, C + R]
-  at::Tensor project_;        // [J, 3A + M h, e + 1] encoded -> query, key, value, in_
-  at::Tensor first_;          // [J M, I, (H + 1) h] heads' outputs, in_ -> hidden
-  at::Tensor first_bias_;     // [J M, I, 1]
-  at::Tensor output_weight_;  // [J, M, I, e + score outputs]
-  at::Tensor output_bias_;    // [J, M, e + score outputs]
-  at::Tensor last_;           // [J, e, M I + M] (mixed hidden, p) -> decoder
+  const int64_t input_dim_;     // C
+  const Mixture mixture_;
+  at::Tensor encode_;      // [J, e + 1, C + R]
+  at::Tensor project_;     // [J, 3A + M h, e + 1] encoded -> query, key, value, in_
+  at::Tensor first_;       // [J M, I, (H + 1) h] heads' outputs, in_ -> hidden
+  at::Tensor first_bias_;  // [J M, I, 1]
 };
 
 class MhaModel : public Model {

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/models/mixture.h"
 #include "lib/models/router.h"
 
 namespace modlab {
@@ -15,38 +16,19 @@ class MlpNetwork : public Network {
   MlpNetwork(const v1::JobConfig& config, const Router* router, const Parameters& parameters)
       : parameters_(parameters),
         router_(router),
-        modules_(config.modules()),
-        units_(config.model_dim() / config.modules()),
         encoder_dim_(config.encoder_dim()),
-        model_dim_(config.model_dim()) {
+        model_dim_(config.model_dim()),
+        mixture_("MLP.2", router, parameters) {
     Fold();
   }
 
   Output Forward(const Batch& batch) const override {
-    const int64_t jobs = batch.jobs(), columns = batch.columns();
-    Output output;
-    at::Tensor mixed = Hidden(batch);
-    at::Tensor p;
-    if (router_ != nullptr) {
-      output.p = router_->Route(
-          parameters_, {batch.input, batch.rule, rule_code_, mixed, output_weight_, output_bias_});
-      p = output.p;
-      mixed = (mixed.view({jobs, modules_, units_, columns}) * p.unsqueeze(2))
-                  .view({jobs, model_dim_, columns});
-    } else {
-      p = at::ones({jobs, 1, columns}, batch.rule.options());
-    }
-    const at::Tensor decoded =
-        at::relu(at::baddbmm(Get("decoder.0.bias").unsqueeze(-1), last_, at::cat({mixed, p}, 1)));
-    output.prediction =
-        at::baddbmm(Get("decoder.2.bias").unsqueeze(-1), Get("decoder.2.weight"), decoded);
-    return output;
+    return mixture_.Decode(batch, rule_code_, Hidden(batch));
   }
 
   at::Tensor Route(const Batch& batch) const override {
-    RouterInput input{batch.input, batch.rule, rule_code_, {}, output_weight_, output_bias_};
-    if (router_->needs_modules()) input.hidden = Hidden(batch);
-    return router_->Route(parameters_, input);
+    return mixture_.Route(batch, rule_code_,
+                          router_->needs_modules() ? Hidden(batch) : at::Tensor());
   }
 
  private:
@@ -67,13 +49,9 @@ class MlpNetwork : public Network {
     if (router_ != nullptr) {
       first = Get("MLP.0.w").transpose(2, 3).reshape({jobs, model_dim_, 3 * e});
       first_bias = Get("MLP.0.b").view({jobs, model_dim_, 1});
-      output_weight_ = Get("MLP.2.w");
-      output_bias_ = Get("MLP.2.b").squeeze(1);
     } else {
       first = Get("MLP.0.weight");
       first_bias = Get("MLP.0.bias").unsqueeze(-1);
-      output_weight_ = Get("MLP.2.weight").transpose(1, 2).unsqueeze(1);
-      output_bias_ = Get("MLP.2.bias").unsqueeze(1);
     }
 
     // The digit encoder's last layer meets the modules' first: once for each digit.
@@ -84,14 +62,6 @@ class MlpNetwork : public Network {
     const at::Tensor shared = at::baddbmm(first_bias, of_a + of_b, encoder_bias);
     const at::Tensor of_rule = at::baddbmm(shared, first.narrow(2, 2 * e, e), rule_code_);
     first_ = at::cat({at::bmm(of_a, encoder), at::bmm(of_b, encoder), of_rule}, 2);
-
-    // The modules' last layer meets the decoder's first.
-    const at::Tensor& decoder = Get("decoder.0.weight");  // [J, e, D]
-    const at::Tensor output_weight =
-        output_weight_.narrow(-1, 0, model_dim_).reshape({jobs, model_dim_, model_dim_});
-    last_ = at::cat({at::bmm(decoder, output_weight.transpose(1, 2)),
-                     at::bmm(decoder, output_bias_.narrow(-1, 0, model_dim_).transpose(1, 2))},
-                    2);
   }
 
   // What the modules compute before their last layer, [J, M K, T].
@@ -106,15 +76,11 @@ class MlpNetwork : public Network {
 
   const Parameters& parameters_;
   const Router* const router_;
-  const int64_t modules_;
-  const int64_t units_;  // K = D / M
   const int64_t encoder_dim_;
   const int64_t model_dim_;
-  at::Tensor rule_code_;      // [J, e, R]
-  at::Tensor first_;          // [J, M K, 2e + R] (encoded digits, rule) -> hidden
-  at::Tensor output_weight_;  // [J, M, K, D + score outputs]
-  at::Tensor output_bias_;    // [J, M, D + score outputs]
-  at::Tensor last_;           // [J, e, M K + M] (mixed hidden, p) -> decoder
+  const Mixture mixture_;
+  at::Tensor rule_code_;  // [J, e, R]
+  at::Tensor first_;      // [J, M K, 2e + R] (encoded digits, rule) -> hidden
 };
 
 class MlpModel : public Model {

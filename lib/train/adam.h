@@ -27,7 +27,6 @@ class Adam {
 
   // What a checkpoint keeps: the steps done, and the running means of gradients
   // and of their squares, laid out as Parameters::flat().
-  int64_t step() const { return step_; }
   void set_step(int64_t step) { step_ = step; }
   const at::Tensor& mean() const { return mean_; }
   const at::Tensor& mean_square() const { return mean_square_; }

@@ -6,15 +6,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/config/job_config.h"
+#include "lib/config/words.h"
 #include "lib/models/model.h"
 #include "lib/models/parameters.h"
 #include "lib/train/adam.h"
+#include "lib/train/best_weights.h"
 #include "lib/train/checkpoint.h"
 #include "lib/train/device.h"
 #include "lib/train/evaluation.h"
@@ -43,19 +44,13 @@ double LearningRateFactor(const v1::JobConfig& shape, int64_t steps) {
   return std::ldexp(1.0, -static_cast<int>(halvings));
 }
 
-std::optional<double> FirstNotFinite(
+// Null if all are finite.
+const v1::MetricValue* FirstNotFinite(
     const google::protobuf::RepeatedPtrField<v1::MetricValue>& values) {
   for (const v1::MetricValue& value : values) {
-    if (!std::isfinite(value.value())) return value.value();
+    if (!std::isfinite(value.value())) return &value;
   }
-  return std::nullopt;
-}
-
-double ValueOf(const v1::CurvePoint& point, v1::Metric metric) {
-  for (const v1::MetricValue& value : point.values()) {
-    if (value.metric() == metric) return value.value();
-  }
-  return std::numeric_limits<double>::quiet_NaN();
+  return nullptr;
 }
 
 class GangTrainer : public Trainer {
@@ -66,6 +61,7 @@ class GangTrainer : public Trainer {
         model_(MakeModel(shape_)),
         parameters_(model_->Specs(), static_cast<int64_t>(configs.size()),
                     at::TensorOptions().dtype(at::kFloat).device(device)),
+        best_(shape_, parameters_),
         sampler_(configs, device),
         evaluation_(shape_, *model_, [this] { return AnyWanted() && !stopped_.load(); }),
         dropped_(configs.size()) {
@@ -78,8 +74,6 @@ class GangTrainer : public Trainer {
     adam_.emplace(parameters_, learning_rates);
     parameters_.RequireGradients();
     loss_sum_ = at::zeros({parameters_.jobs()}, parameters_.flat().options().dtype(at::kDouble));
-    if (shape_.validation_batches() > 0) best_weights_ = at::zeros_like(parameters_.flat());
-    best_.resize(configs.size());
   }
 
   // Where each member left off. To be called before Run().
@@ -102,24 +96,27 @@ class GangTrainer : public Trainer {
 
   void Stop() override { stopped_.store(true); }
 
-  std::string SaveCheckpoint(int member) const override {
-    const auto j =
-        static_cast<size_t>(std::find(members_.begin(), members_.end(), member) - members_.begin());
+  absl::StatusOr<std::string> SaveCheckpoint(int member) const override {
+    const auto found = std::find(members_.begin(), members_.end(), member);
+    if (found == members_.end() || dropped_[static_cast<size_t>(member)].load()) {
+      return absl::NotFoundError(absl::StrCat("member ", member, " is no longer trained"));
+    }
+    const auto j = static_cast<size_t>(found - members_.begin());
     const auto job = static_cast<int64_t>(j);
     Checkpoint checkpoint;
     checkpoint.job_key = JobKey(configs_[static_cast<size_t>(member)]);
     checkpoint.iteration = done_;
     checkpoint.measured = measured_;
     checkpoint.loss_sum = loss_sum_[job].item<double>();
-    checkpoint.best_iteration = best_[j].iteration;
-    checkpoint.best_figure = best_[j].figure;
+    checkpoint.best_iteration = best_.standing(j).iteration;
+    checkpoint.best_figure = best_.standing(j).figure;
     const auto append = [&](const char* prefix, const at::Tensor& flat) {
       AppendTensors(prefix, parameters_, flat, job, &checkpoint.tensors);
     };
     append("", parameters_.flat());
     append("mean/", adam_->mean());
     append("mean_square/", adam_->mean_square());
-    if (best_[j].iteration > 0) append("best/", best_weights_);
+    if (checkpoint.best_iteration > 0) append("best/", best_.weights());
     return EncodeCheckpoint(std::move(checkpoint));
   }
 
@@ -190,23 +187,25 @@ class GangTrainer : public Trainer {
         loss->set_metric(v1::TRAIN_LOSS);
         loss->set_value(loss_sum[static_cast<int64_t>(j)].item<double>() /
                         static_cast<double>(done_ - first));
-        v1::MetricValue* rate = point.add_values();
-        rate->set_metric(v1::ITERATIONS_PER_SECOND);
-        rate->set_value(speed);
+        if (speed > 0) {
+          v1::MetricValue* rate = point.add_values();
+          rate->set_metric(v1::ITERATIONS_PER_SECOND);
+          rate->set_value(speed);
+        }
       }
-      const std::optional<double> bad = FirstNotFinite(point.values());
-      if (!bad) {
-        KeepBest(j, point);
+      const v1::MetricValue* bad = FirstNotFinite(point.values());
+      if (bad == nullptr) {
+        best_.Consider(parameters_, j, point);
         observer->OnPoint(members_[j], point);
       } else if (done_ == 0) {
         Fail(j, 0,
-             absl::StrCat("the loss of the untrained model is ", *bad,
+             absl::StrCat("the loss of the untrained model is ", bad->value(),
                           ": the numbers of the task itself are too large for 32-bit floats"),
              observer);
       } else {
         Fail(j, first,
-             absl::StrCat("the loss became ", *bad, " between iterations ", first, " and ", done_,
-                          "; a smaller learning_rate than ",
+             absl::StrCat("the loss became ", bad->value(), " between iterations ", first, " and ",
+                          done_, "; a smaller learning_rate than ",
                           configs_[static_cast<size_t>(members_[j])].learning_rate(), " may help"),
              observer);
       }
@@ -224,52 +223,50 @@ class GangTrainer : public Trainer {
     dropped_[static_cast<size_t>(members_[j])].store(true);
   }
 
-  void KeepBest(size_t j, const v1::CurvePoint& point) {
-    if (!best_weights_.defined() || done_ == 0) return;
-    const double figure = shape_.target() == v1::CLASSIFICATION
-                              ? -ValueOf(point, v1::VALIDATION_ACCURACY)
-                              : ValueOf(point, v1::VALIDATION_LOSS);
-    if (best_[j].iteration > 0 && figure >= best_[j].figure) return;
-    best_[j] = {done_, figure};
-    parameters_.CopyJob(parameters_.flat(), static_cast<int64_t>(j), best_weights_);
-  }
-
   absl::Status Finish(double training_seconds, GangObserver* observer) {
     const Clock::time_point start = Clock::now();
     std::vector<v1::JobResult> results = evaluation_.Final(parameters_, &sampler_);
     std::vector<v1::JobResult> of_best;
-    const bool best_differs =
-        best_weights_.defined() && std::any_of(best_.begin(), best_.end(), [&](const Best& best) {
-          return best.iteration != done_;
-        });
+    bool best_differs = false;
+    for (size_t j = 0; j < members_.size() && best_.kept(); ++j) {
+      best_differs = best_differs || best_.standing(j).iteration != done_;
+    }
     if (best_differs) {
-      Parameters best(parameters_.specs(), parameters_.jobs(), best_weights_.options());
-      best.flat().copy_(best_weights_);
+      Parameters best(parameters_.specs(), parameters_.jobs(), parameters_.flat().options());
+      best.flat().copy_(best_.weights());
       of_best = evaluation_.Final(best, &sampler_);
     }
     if (stopped_.load()) return absl::AbortedError("stopped");
     for (size_t j = 0; j < members_.size(); ++j) {
       if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
       // Longer and larger inputs than those of training can overflow a trained model.
-      std::optional<double> bad = FirstNotFinite(results[j].metrics());
-      if (!bad && best_differs) bad = FirstNotFinite(of_best[j].metrics());
-      if (bad) {
-        Fail(j, done_, absl::StrCat("a figure of the final evaluation is ", *bad), observer);
+      const v1::MetricValue* bad = FirstNotFinite(results[j].metrics());
+      const char* checkpoint = "last";
+      if (bad == nullptr && best_differs) {
+        bad = FirstNotFinite(of_best[j].metrics());
+        checkpoint = "best";
+      }
+      if (bad != nullptr) {
+        Fail(j, done_,
+             absl::StrCat(MetricName(bad->metric()), " of the ", checkpoint, " weights is ",
+                          bad->value()),
+             observer);
         continue;
       }
       FinalWeights weights;
       weights.last = Weights(j, parameters_.flat());
       v1::JobResult& result = results[j];
       AddParameterCount(result.mutable_metrics());
-      if (best_weights_.defined()) {
+      if (best_.kept()) {
         v1::BestCheckpoint* best = result.mutable_best();
-        best->set_iteration(best_[j].iteration);
-        if (best_[j].iteration != done_) {
+        best->set_iteration(best_.standing(j).iteration);
+        if (best->iteration() != done_) {
           best->mutable_metrics()->Swap(of_best[j].mutable_metrics());
           AddParameterCount(best->mutable_metrics());
-          if (of_best[j].has_activation())
+          if (of_best[j].has_activation()) {
             best->mutable_activation()->Swap(of_best[j].mutable_activation());
-          weights.best = Weights(j, best_weights_);
+          }
+          weights.best = Weights(j, best_.weights());
         }
       }
       result.set_wall_seconds(training_seconds + SecondsSince(start));
@@ -301,14 +298,21 @@ class GangTrainer : public Trainer {
     const int64_t iteration = checkpoint->iteration;
     if (iteration < 0 || iteration > shape_.iterations() ||
         (j > 0 && (iteration != done_ || checkpoint->measured != measured_))) {
-      return absl::InvalidArgumentError(absl::StrCat("it stands at iteration ", iteration,
-                                                     "; allowed: where all of the gang stand"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("it stands at iteration ", iteration,
+                       checkpoint->measured ? ", measured" : ", not measured",
+                       "; allowed: where all of the gang stand"));
+    }
+    if (checkpoint->best_iteration < 0 || checkpoint->best_iteration > iteration) {
+      return absl::InvalidArgumentError(absl::StrCat("its best weights are of iteration ",
+                                                     checkpoint->best_iteration, "; allowed: 0..",
+                                                     iteration));
     }
     done_ = iteration;
     measured_ = checkpoint->measured;
     progress_.iteration.store(done_);
     adam_->set_step(done_);
-    best_[j] = {checkpoint->best_iteration, checkpoint->best_figure};
+    best_.Restore(j, {checkpoint->best_iteration, checkpoint->best_figure});
     const auto job = static_cast<int64_t>(j);
     loss_sum_[job] = checkpoint->loss_sum;
     const auto copy = [&](const char* prefix, const at::Tensor& flat) {
@@ -317,8 +321,8 @@ class GangTrainer : public Trainer {
     absl::Status status = copy("", parameters_.flat());
     if (status.ok()) status = copy("mean/", adam_->mean());
     if (status.ok()) status = copy("mean_square/", adam_->mean_square());
-    if (status.ok() && best_[j].iteration > 0 && best_weights_.defined()) {
-      status = copy("best/", best_weights_);
+    if (status.ok() && checkpoint->best_iteration > 0 && best_.kept()) {
+      status = copy("best/", best_.weights());
     }
     return status;
   }
@@ -343,10 +347,7 @@ class GangTrainer : public Trainer {
     kept.RequireGradients();
     adam_->SelectJobs(parameters_, keep);
     sampler_.SelectJobs(keep);
-    if (best_weights_.defined()) best_weights_ = parameters_.SelectJobs(best_weights_, keep);
-    std::vector<Best> best;
-    for (const int64_t j : keep) best.push_back(best_[static_cast<size_t>(j)]);
-    best_ = std::move(best);
+    best_.SelectJobs(parameters_, keep);
     loss_sum_ = at::stack([&] {
       std::vector<at::Tensor> sums;
       for (int64_t j : keep) sums.push_back(loss_sum_[j]);
@@ -359,12 +360,6 @@ class GangTrainer : public Trainer {
     return true;
   }
 
-  // Validation of the best weights so far: a loss, or the negative of an accuracy.
-  struct Best {
-    int64_t iteration = 0;  // 0: none yet
-    double figure = 0;
-  };
-
   // Iterations before the speed of a section means something.
   static constexpr int64_t kSpeedWindow = 20;
 
@@ -372,12 +367,11 @@ class GangTrainer : public Trainer {
   const v1::JobConfig shape_;
   const std::unique_ptr<Model> model_;
   Parameters parameters_;  // from here on: of the members that are left
+  BestWeights best_;
   Sampler sampler_;
   Evaluation evaluation_;
   std::optional<Adam> adam_;
   at::Tensor loss_sum_;                     // [J] since the last point
-  at::Tensor best_weights_;                 // as parameters_.flat(); undefined if none are kept
-  std::vector<Best> best_;                  // [J]
   std::vector<int> members_;                // [J] their indices in configs_
   int64_t done_ = 0;                        // iterations
   bool measured_ = false;                   // the point of iteration done_, if there is one

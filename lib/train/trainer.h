@@ -85,7 +85,8 @@ class Trainer {
 
   // All that the member's training needs to go on, as a file. To be called after
   // Run() returned ABORTED, or within OnPoint() for the member that it speaks of.
-  virtual std::string SaveCheckpoint(int member) const = 0;
+  // NOT_FOUND: the member was dropped, or has failed.
+  virtual absl::StatusOr<std::string> SaveCheckpoint(int member) const = 0;
 
   // Takes a member out: nothing more is heard of it. The others go on, at an
   // unchanged pace. Thread-safe.

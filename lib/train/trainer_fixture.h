@@ -121,9 +121,11 @@ inline std::pair<std::map<int, MemberRecord>, int> TrainInParts(
       part.points.insert(part.points.begin(), members[member].points.begin(),
                          members[member].points.end());
       members[member] = part;
-      checkpoints.push_back((*trainer)->SaveCheckpoint(member));
+      if (absl::IsAborted(status)) {
+        checkpoints.push_back((*trainer)->SaveCheckpoint(member).value());
+      }
     }
-    if (status.code() != absl::StatusCode::kAborted) {
+    if (!absl::IsAborted(status)) {
       EXPECT_TRUE(status.ok()) << status;
       return {members, stops};
     }

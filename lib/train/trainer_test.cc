@@ -88,7 +88,7 @@ TEST_F(TrainerTest, RefusesCheckpointsThatAreNotItsOwn) {
     Recorder recorder;
     if (stop) trainer->Stop();
     trainer->Run(&recorder).IgnoreError();
-    return trainer->SaveCheckpoint(0);
+    return trainer->SaveCheckpoint(0).value();
   };
   const std::string fresh = save(config, true);
   const auto create = [&](const std::vector<std::string>& checkpoints) {
@@ -284,6 +284,8 @@ TEST_F(TrainerTest, DroppedMembersAreSilentAndTheOthersUntouched) {
   ASSERT_TRUE(trainer->Run(&recorder).ok());
   EXPECT_EQ(recorder.members[0].points.size(), 2u);
   EXPECT_FALSE(recorder.members[0].result.has_value());
+  EXPECT_EQ(trainer->SaveCheckpoint(0).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(trainer->SaveCheckpoint(1).ok());
   EXPECT_EQ(recorder.members[1].Reproducible(), alone.at(0).Reproducible());
 }
 

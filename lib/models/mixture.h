@@ -1,0 +1,46 @@
+// How the networks of MLP and MHA end: the modules' last layer, mixed as a router
+// says, and the decoder.
+
+#ifndef MODLAB_LIB_MODELS_MIXTURE_H_
+#define MODLAB_LIB_MODELS_MIXTURE_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <string>
+
+#include "lib/models/batch.h"
+#include "lib/models/model.h"
+#include "lib/models/parameters.h"
+#include "lib/models/router.h"
+
+namespace modlab {
+
+// Mixing comes before the last layer, and that layer's matrix is multiplied with the
+// decoder's first once, so that no module's outputs are ever computed. `parameters`
+// and `router` must outlive it. Thread-safe as the parameters are.
+class Mixture {
+ public:
+  // `layer`: the published name of the modules' last layer. `router` is null for
+  // MONOLITHIC, which is one module.
+  Mixture(const std::string& layer, const Router* router, const Parameters& parameters);
+
+  // `hidden`: what the modules compute before that layer, [J, M K, T]. `rule_code`:
+  // the encoded rules of an MLP.
+  Network::Output Decode(const Batch& batch, const at::Tensor& rule_code,
+                         const at::Tensor& hidden) const;
+
+  // p alone. `hidden` may be undefined unless the router needs it. Not for MONOLITHIC.
+  at::Tensor Route(const Batch& batch, const at::Tensor& rule_code, const at::Tensor& hidden) const;
+
+ private:
+  const Parameters& parameters_;
+  const Router* const router_;
+  at::Tensor weight_;  // [J, M, K, D + score outputs]
+  at::Tensor bias_;    // [J, M, D + score outputs]
+  at::Tensor last_;    // [J, e, M K + M] (mixed hidden, p) -> decoder
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_LIB_MODELS_MIXTURE_H_
