@@ -3,27 +3,10 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/oracle/naive_layers.h"
+
 namespace modlab {
 namespace {
-
-using Tensors = std::map<std::string, at::Tensor>;
-
-at::Tensor Linear(const Tensors& tensors, const std::string& name, const at::Tensor& x) {
-  return at::matmul(x, tensors.at(name + ".weight").t()) + tensors.at(name + ".bias");
-}
-
-// A linear layer, ReLU, a linear layer.
-at::Tensor TwoLayers(const Tensors& tensors, const std::string& name, const at::Tensor& x) {
-  return Linear(tensors, name + ".2", at::relu(Linear(tensors, name + ".0", x)));
-}
-
-// The last network of module m.
-at::Tensor Module(const Tensors& tensors, int64_t m, const at::Tensor& x) {
-  const auto layer = [&](const std::string& name, const at::Tensor& of) {
-    return at::matmul(of, tensors.at(name + ".w")[m]) + tensors.at(name + ".b")[0][m];
-  };
-  return layer("model.out_proj.2", at::relu(layer("model.out_proj.0", x)));
-}
 
 // What each token retrieves from the others. All [N, B, h].
 at::Tensor Attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
@@ -75,7 +58,7 @@ OracleOutput MhaOracle(const v1::JobConfig& config, const Tensors& parameters,
   } else {
     std::vector<at::Tensor> outs, scores;
     for (int64_t m = 0; m < modules; ++m) {
-      const at::Tensor all = Module(parameters, m, given[m]);
+      const at::Tensor all = ModuleTwoLayers(parameters, "model.out_proj", m, given[m]);
       outs.push_back(all.narrow(-1, 0, config.encoder_dim()));
       if (config.model() == v1::MODULAR) scores.push_back(all.select(-1, config.encoder_dim()));
     }

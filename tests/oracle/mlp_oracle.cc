@@ -2,30 +2,9 @@
 
 #include <vector>
 
+#include "tests/oracle/naive_layers.h"
+
 namespace modlab {
-namespace {
-
-using Tensors = std::map<std::string, at::Tensor>;
-
-at::Tensor Linear(const Tensors& tensors, const std::string& name, const at::Tensor& x) {
-  return at::matmul(x, tensors.at(name + ".weight").t()) + tensors.at(name + ".bias");
-}
-
-// A linear layer, ReLU, a linear layer.
-at::Tensor TwoLayers(const Tensors& tensors, const std::string& name, const at::Tensor& x) {
-  return Linear(tensors, name + ".2", at::relu(Linear(tensors, name + ".0", x)));
-}
-
-// All that module m computes, D numbers, or D + 1 with the joint scorer.
-at::Tensor Module(const Tensors& tensors, int64_t m, const at::Tensor& h) {
-  const auto layer = [&](const std::string& name, const at::Tensor& x) {
-    return at::matmul(x, tensors.at(name + ".w")[m]) + tensors.at(name + ".b")[0][m];
-  };
-  return layer("MLP.2", at::relu(layer("MLP.0", h)));
-}
-
-}  // namespace
-
 OracleOutput MlpOracle(const v1::JobConfig& config, const Tensors& parameters,
                        const at::Tensor& x) {
   const at::Tensor rule = x.narrow(-1, 2, config.rules());
@@ -43,7 +22,7 @@ OracleOutput MlpOracle(const v1::JobConfig& config, const Tensors& parameters,
     const bool joint = scored && config.scorer() == v1::JOINT;
     std::vector<at::Tensor> outs, scores;
     for (int64_t m = 0; m < config.modules(); ++m) {
-      const at::Tensor all = Module(parameters, m, h);
+      const at::Tensor all = ModuleTwoLayers(parameters, "MLP", m, h);
       outs.push_back(all.narrow(-1, 0, config.model_dim()));
       if (joint) scores.push_back(all.select(-1, config.model_dim()));
       if (scored && !joint) {

@@ -3,23 +3,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "tests/oracle/naive_layers.h"
+
 namespace modlab {
 namespace {
-
-using Tensors = std::map<std::string, at::Tensor>;
-
-at::Tensor Product(const Tensors& tensors, const std::string& name, const at::Tensor& x) {
-  return at::matmul(x, tensors.at(name + ".weight").t());
-}
-
-at::Tensor Linear(const Tensors& tensors, const std::string& name, const at::Tensor& x) {
-  return Product(tensors, name, x) + tensors.at(name + ".bias");
-}
-
-// A linear layer, ReLU, a linear layer.
-at::Tensor TwoLayers(const Tensors& tensors, const std::string& name, const at::Tensor& x) {
-  return Linear(tensors, name + ".2", at::relu(Linear(tensors, name + ".0", x)));
-}
 
 struct State {
   at::Tensor hidden;  // [B, h]
