@@ -1,48 +1,62 @@
 #include "client/report/publication.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <ios>
+#include <map>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "client/interrupt.h"
+#include "client/new_file.h"
 #include "client/report/drawing.h"
 #include "client/report/figure.h"
+#include "client/report/manifest.h"
+#include "lib/config/sha256.h"
 
 namespace modlab {
 namespace {
 
-absl::Status CannotWrite(const std::string& path, const std::error_code& error) {
-  return absl::InternalError(absl::StrCat("cannot write ", path, ": ", error.message()));
+absl::Status CannotWrite(const std::string& path, const std::string& why) {
+  return absl::InternalError(absl::StrCat("cannot write ", path, ": ", why));
+}
+
+// Gives `file` its content and its name, which is `path`.
+absl::Status Write(const std::string& path, const std::string& text, NewFile* file) {
+  errno = 0;
+  std::ofstream out(file->partial(), std::ios::binary | std::ios::trunc);
+  out.write(text.data(), static_cast<std::streamsize>(text.size()));
+  out.close();
+  return out ? file->Commit() : CannotWrite(path, std::strerror(errno));
 }
 
 absl::Status WriteWhole(const std::string& path, const std::string& text) {
-  // Not seen by whoever writes the same report at the same time.
-  const std::string partial = absl::StrCat(path, ".", getpid(), ".part");
-  errno = 0;
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file.write(text.data(), static_cast<std::streamsize>(text.size()));
-  file.close();
-  std::error_code error;
-  if (!file) {
-    error = std::error_code(errno, std::generic_category());
-  } else {
-    std::filesystem::rename(partial, path, error);
-  }
-  if (!error) return absl::OkStatus();
-  std::remove(partial.c_str());
-  return CannotWrite(path, error);
+  const auto file = NewFile::Create(path);
+  return file.ok() ? Write(path, text, file->get()) : file.status();
 }
 
-absl::StatusOr<PageFigure> Draw(const Exhibit& exhibit, const std::string& figures) {
+// Makes `files` all that reports have left in the directory.
+absl::Status WriteFiles(const std::string& directory,
+                        const std::map<std::string, std::string>& files,
+                        const std::function<void(const std::string&)>& say) {
+  Manifest manifest;
+  for (const auto& [name, content] : files) manifest[name] = Sha256Hex(content);
+  absl::Status status = RemoveStale(directory, manifest, say);
+  const std::string head = directory + "/";
+  // First, so that a report that is cut off leaves nothing that is not listed.
+  if (status.ok()) status = WriteWhole(head + kManifestName, ManifestText(manifest));
+  for (const auto& [name, content] : files) {
+    if (status.ok()) status = WriteWhole(head + name, content);
+  }
+  return status;
+}
+
+absl::StatusOr<PageFigure> Draw(const Exhibit& exhibit) {
   absl::StatusOr<std::string> svg = RenderSvg(exhibit.figure);
   if (!svg.ok()) return svg.status();
   PageFigure figure;
@@ -52,31 +66,25 @@ absl::StatusOr<PageFigure> Draw(const Exhibit& exhibit, const std::string& figur
   figure.sheet = MakeSheet(exhibit.figure);
   figure.csv_name = exhibit.name + ".csv";
   figure.commands = exhibit.commands;
-  const std::string path = absl::StrCat(figures, "/", exhibit.name);
-  absl::Status status = WriteWhole(path + ".svg", figure.svg);
-  if (status.ok()) status = WriteWhole(path + ".csv", Csv(figure.sheet));
-  if (!status.ok()) return status;
   return figure;
 }
 
 }  // namespace
 
 absl::Status Publish(const Report& report, const std::string& page_path, const std::string& figures,
-                     const std::function<void(const std::string&)>& before) {
+                     const std::function<void(const std::string&)>& say) {
   // Before the drawing, which takes long.
-  const auto parent = std::filesystem::absolute(page_path).parent_path();
+  const auto page_file = NewFile::Create(page_path);
+  if (!page_file.ok()) return page_file.status();
   std::error_code error;
-  if (!std::filesystem::is_directory(parent, error)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot write ", page_path, ": there is no directory ", parent.string()));
-  }
   std::filesystem::create_directory(figures, error);
-  if (error) return CannotWrite(figures, error);
+  if (error) return CannotWrite(figures, error.message());
   size_t total = 0;
   for (const ReportSection& section : report.sections) total += section.exhibits.size();
   Page page;
   page.title = report.title;
   page.intro = report.intro;
+  std::map<std::string, std::string> files;
   size_t number = 0;
   for (const ReportSection& section : report.sections) {
     PageSection& shown = page.sections.emplace_back();
@@ -85,13 +93,16 @@ absl::Status Publish(const Report& report, const std::string& page_path, const s
     shown.tables = section.tables;
     for (const Exhibit& exhibit : section.exhibits) {
       if (Interrupt::Requested()) return absl::CancelledError("interrupted");
-      before(absl::StrCat("figure ", ++number, " of ", total, ": ", exhibit.figure.title));
-      absl::StatusOr<PageFigure> figure = Draw(exhibit, figures);
+      say(absl::StrCat("figure ", ++number, " of ", total, ": ", exhibit.figure.title));
+      absl::StatusOr<PageFigure> figure = Draw(exhibit);
       if (!figure.ok()) return figure.status();
+      files[exhibit.name + ".svg"] = figure->svg;
+      files[exhibit.name + ".csv"] = Csv(figure->sheet);
       shown.figures.push_back(*std::move(figure));
     }
   }
-  return WriteWhole(page_path, Html(page));
+  if (const auto status = WriteFiles(figures, files, say); !status.ok()) return status;
+  return Write(page_path, Html(page), page_file->get());
 }
 
 }  // namespace modlab

@@ -29,13 +29,14 @@ struct Report {
   std::vector<ReportSection> sections;
 };
 
-// Draws every exhibit, writes FIGURES/NAME.svg and FIGURES/NAME.csv, and last the page, each
-// under another name first, so that none is ever seen half written. Makes the
-// directory `figures`, not its parents. Calls `before` with "figure 2 of 9: TITLE".
-// CANCELLED on Ctrl-C; else what RenderSvg says, or that something cannot be
-// written.
+// Draws every exhibit, then writes FIGURES/NAME.svg and FIGURES/NAME.csv, and last the
+// page; none is ever seen half written. What an earlier report left in `figures` and
+// this one lacks is removed (manifest.h); nothing is touched if anything cannot be
+// drawn. Makes the directory `figures`, not its parents. Calls `say` with "figure 2 of
+// 9: TITLE", and with what is removed. CANCELLED on Ctrl-C; else what RenderSvg says,
+// or that something cannot be written.
 absl::Status Publish(const Report& report, const std::string& page_path, const std::string& figures,
-                     const std::function<void(const std::string&)>& before);
+                     const std::function<void(const std::string&)>& say);
 
 }  // namespace modlab
 

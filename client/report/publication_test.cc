@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+
 namespace modlab {
 namespace {
 
@@ -64,7 +66,7 @@ TEST_F(PublicationTest, ThePageHasAllAndFilesStandBesideIt) {
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_THAT(said, ElementsAre("figure 1 of 1: Loss"));
     EXPECT_THAT(Names("."), ElementsAre("figures", "page.html"));
-    EXPECT_THAT(Names("figures"), ElementsAre("loss.csv", "loss.svg"));
+    EXPECT_THAT(Names("figures"), ElementsAre("loss.csv", "loss.svg", "report-files.sha256"));
   }
   const std::string page = Read("page.html");
   for (const char* text : {"Sweep a", "Loss", "What it shows.", "modlab curves a", "<svg"}) {
@@ -78,7 +80,8 @@ TEST_F(PublicationTest, WhatCannotBeWrittenIsSaidBeforeAnythingIsDrawn) {
   bool drawn = false;
   const auto draw = [&](const std::string&) { drawn = true; };
   EXPECT_THAT(Publish(AReport(), dir_ + "/no/page.html", dir_ + "/figures", draw).message(),
-              HasSubstr("there is no directory"));
+              HasSubstr("/no/page.html"));
+  EXPECT_TRUE(absl::IsInvalidArgument(Publish(AReport(), dir_, dir_ + "/figures", draw)));
   EXPECT_THAT(Publish(AReport(), dir_ + "/page.html", dir_ + "/no/figures", draw).message(),
               HasSubstr("cannot write"));
   EXPECT_FALSE(drawn);
@@ -88,11 +91,36 @@ TEST_F(PublicationTest, WhatCannotBeWrittenIsSaidBeforeAnythingIsDrawn) {
 TEST_F(PublicationTest, AFailureLeavesTheOldPage) {
   std::ofstream(dir_ + "/page.html") << "old";
   Report report = AReport();
-  report.sections[0].exhibits[0].figure.panels = std::vector<LinePanel>(1000);
+  // The first can be drawn.
+  report.sections[0].exhibits.push_back(report.sections[0].exhibits[0]);
+  report.sections[0].exhibits[1].figure.panels = std::vector<LinePanel>(1000);
   EXPECT_FALSE(
       Publish(report, dir_ + "/page.html", dir_ + "/figures", [](const std::string&) {}).ok());
   EXPECT_EQ(Read("page.html"), "old");
   EXPECT_THAT(Names("."), ElementsAre("figures", "page.html"));
+  EXPECT_TRUE(Names("figures").empty());
+}
+
+TEST_F(PublicationTest, WhatAnEarlierReportLeftIsRemovedAndNothingElse) {
+  std::vector<std::string> said;
+  const auto publish = [&](const Report& report) {
+    said.clear();
+    return Publish(report, dir_ + "/page.html", dir_ + "/figures",
+                   [&](const std::string& text) { said.push_back(text); });
+  };
+  std::filesystem::create_directory(dir_ + "/figures");
+  std::ofstream(dir_ + "/figures/mine.svg") << "mine";
+  ASSERT_TRUE(publish(AReport()).ok());
+  Report other = AReport();
+  other.sections[0].exhibits[0].name = "votes";
+  ASSERT_TRUE(publish(other).ok());
+  EXPECT_THAT(Names("figures"),
+              ElementsAre("mine.svg", "report-files.sha256", "votes.csv", "votes.svg"));
+  EXPECT_THAT(said, ElementsAre("figure 1 of 1: Loss", HasSubstr("removed"), HasSubstr("removed")));
+  // So is what a third left in its turn.
+  ASSERT_TRUE(publish(AReport()).ok());
+  EXPECT_THAT(Names("figures"),
+              ElementsAre("loss.csv", "loss.svg", "mine.svg", "report-files.sha256"));
 }
 
 }  // namespace
