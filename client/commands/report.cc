@@ -205,7 +205,7 @@ class Inquiry {
     if (!apart.ok()) return apart.status();
     ReportSection section{"Which model type wins", {}, {}, {}};
     Keep(VotesOfSettings(overall_request, *overall, apart_request, *apart),
-         "No setting has finished jobs of all model types: no votes.", &section);
+         "In no setting have all model types finished a model seed: no votes.", &section);
     ranking_ = *std::move(overall);
     Add(std::move(section));
     return absl::OkStatus();
@@ -314,6 +314,8 @@ void AddReport(CLI::App* app, Action* action) {
   AddConnectionOptions(command, &options->choice);
   command->footer(
       "The page is self-contained. It shows whatever is finished, and says what is missing.\n"
+      "Files in DIR of the same names are replaced; others that an earlier report wrote there are\n"
+      "removed, unless they were changed since.\n"
       "Example:\n  modlab report quickstart -o quickstart.html --checkpoint best\n"
       "  modlab report quickstart --where target=regression --figures figures");
   command->callback([=] { *action = [=] { return MakeReport(*options); }; });

@@ -232,4 +232,16 @@ std::string JobsText(const Figure& figure, absl::string_view what) {
                       what, ".");
 }
 
+std::string SelectionText(const v1::QueryResultsResponse& response) {
+  std::string text;
+  if (!response.pooled_over().empty()) {
+    absl::StrAppend(&text, " Pooled over ", absl::StrJoin(response.pooled_over(), ", "), ".");
+  }
+  if (const int64_t jobs = response.jobs_without_best(); jobs > 0) {
+    absl::StrAppend(&text, " ", CountText(jobs, "finished job"), " kept no best checkpoint, and ",
+                    jobs == 1 ? "is" : "are", " not in it.");
+  }
+  return text;
+}
+
 }  // namespace modlab

@@ -78,6 +78,10 @@ std::optional<JobRange> JobsBehind(const Figure& figure);
 // "n = 4 jobs a point.", "n = 2 to 8 jobs a bar.".
 std::string JobsText(const Figure& figure, absl::string_view what);
 
+// " Pooled over data_seed, model_seed. 3 finished jobs kept no best checkpoint, and are
+// not in it.", of these what is true of the answer.
+std::string SelectionText(const v1::QueryResultsResponse& response);
+
 }  // namespace modlab
 
 #endif  // MODLAB_CLIENT_REPORT_EXHIBIT_H_

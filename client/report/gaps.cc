@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -49,6 +51,40 @@ PageTable Settings(const v1::RankModelsResponse& ranking) {
   return table;
 }
 
+PageTable Variants(const v1::RankModelsResponse& ranking) {
+  PageTable table{"Variants without votes: fewer model types have them than the defaults",
+                  {{"model", "choices", "jobs"}, {}}};
+  for (const v1::LeftOutVariant& variant : ranking.left_out()) {
+    v1::JobConfig config;
+    config.set_model(variant.model());
+    table.sheet.rows.push_back(
+        {JobFieldWord(config, "model"), absl::StrJoin(variant.choices(), " "), variant.jobs()});
+  }
+  return table;
+}
+
+// "12 are not finished yet, 3 failed, 1 was cancelled".
+std::string WhyNotText(const Survey& survey) {
+  int64_t failed = 0;
+  int64_t cancelled = 0;
+  for (const auto& [state, count] : survey.states()) {
+    if (state == v1::FAILED) failed = count;
+    if (state == v1::CANCELLED) cancelled = count;
+  }
+  const int64_t unfinished = survey.jobs() - survey.finished() - failed - cancelled;
+  std::vector<std::string> parts;
+  if (unfinished > 0) {
+    parts.push_back(
+        absl::StrCat(CountText(unfinished), unfinished == 1 ? " is" : " are", " not finished yet"));
+  }
+  if (failed > 0) parts.push_back(absl::StrCat(CountText(failed), " failed"));
+  if (cancelled > 0) {
+    parts.push_back(
+        absl::StrCat(CountText(cancelled), cancelled == 1 ? " was" : " were", " cancelled"));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
 PageTable JobsBehindFigures(const std::vector<ReportSection>& shown) {
   PageTable table{"Jobs behind a point, bar or pie",
                   {{"figure", "title", "least n", "largest n"}, {}}};
@@ -73,10 +109,16 @@ ReportSection WhatIsMissing(const Survey& survey, const v1::RankModelsResponse& 
   section.title = "What is missing";
   const int64_t unfinished = survey.jobs() - survey.finished();
   section.paragraphs.push_back(
-      unfinished == 0 ? absl::StrCat("All ", CountText(survey.jobs(), "job"), " finished.")
-                      : absl::StrCat(CountText(unfinished), " of ", CountText(survey.jobs(), "job"),
-                                     " have no result. What they would change is not in the "
-                                     "figures."));
+      unfinished == 0
+          ? absl::StrCat("All ", CountText(survey.jobs(), "job"), " finished.")
+          : absl::StrCat(CountText(unfinished), " of ", CountText(survey.jobs(), "job"),
+                         unfinished == 1 ? " has" : " have", " no result: ", WhyNotText(survey),
+                         ". What they would change is not in the figures."));
+  if (const int64_t jobs = survey.without_best(); jobs > 0) {
+    section.paragraphs.push_back(
+        absl::StrCat(CountText(jobs, "finished job"), " kept no best checkpoint, and ",
+                     jobs == 1 ? "is" : "are", " in no figure but those of training."));
+  }
   for (const std::string& sentence : left_out) section.paragraphs.push_back(sentence);
   if (unfinished > 0) section.tables.push_back(States(survey));
   if (!survey.failures().empty()) section.tables.push_back(Failures(survey));
@@ -86,6 +128,7 @@ ReportSection WhatIsMissing(const Survey& survey, const v1::RankModelsResponse& 
     if (more > 0) absl::StrAppend(&table.title, " (and ", CountText(more), " more)");
     section.tables.push_back(std::move(table));
   }
+  if (!ranking.left_out().empty()) section.tables.push_back(Variants(ranking));
   section.tables.push_back(JobsBehindFigures(shown));
   return section;
 }

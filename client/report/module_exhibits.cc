@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <numeric>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/text.h"
 #include "lib/config/words.h"
 
 namespace modlab {
@@ -28,8 +30,8 @@ std::vector<std::string> ModuleMetricNames() {
 }
 
 constexpr char kMetricsText[] =
-    "Two metrics of collapse and three of specialisation, both targets together; lower is better "
-    "in all. \"random\" is what the uniform activation matrix would have, computed, not trained. ";
+    "Two metrics of collapse and three of specialisation; lower is better in all. "
+    "\"random\" is what the uniform activation matrix would have, computed, not trained. ";
 
 std::vector<Reading> ModuleReadings(const v1::QueryResultsRequest& request,
                                     const v1::QueryResultsResponse& response) {
@@ -99,6 +101,34 @@ void AddVotes(const std::string& head, const v1::RankRow& row, Votes* votes) {
   }
 }
 
+constexpr char kVotesText[] =
+    "Votes of settings, a setting being a choice of everything but model type and model seed "
+    "(modules, scorer and heads are each type's own default, or one value for all). In each, the "
+    "model type with the lowest mean error over the model seeds that all types have finished has "
+    "one vote; equals share it. \"two types\" counts modular and monolithic alone. n is the number "
+    "of settings that were decided: where all these types have finished a model seed in common.";
+
+// What the pies lack.
+std::string WithoutVotesText(const v1::RankModelsResponse& overall) {
+  int64_t undecided = 0;
+  for (const v1::RankRow& row : overall.rows()) {
+    if (row.contest() == v1::ALL_MODELS) undecided = std::max(undecided, row.settings_undecided());
+  }
+  int64_t left_out = 0;
+  for (const v1::LeftOutVariant& variant : overall.left_out()) left_out += variant.jobs();
+  std::string text;
+  if (undecided > 0) {
+    absl::StrAppend(&text, " Between all types together, ", CountText(undecided, "setting"),
+                    " could not be decided.");
+  }
+  if (left_out > 0) {
+    absl::StrAppend(&text, " ", CountText(left_out, "job"), left_out == 1 ? " has" : " have",
+                    " no vote, for fewer types have their modules, scorer or heads than have the "
+                    "defaults: the last section names these.");
+  }
+  return text;
+}
+
 constexpr std::array<std::pair<v1::Contest, v1::Metric>, 4> kContests = {{
     {v1::ALL_MODELS, v1::ID},
     {v1::ALL_MODELS, v1::OOD},
@@ -123,7 +153,7 @@ std::optional<Exhibit> ModulesByRules(const v1::QueryResultsRequest& request,
   exhibit.figure = LineFigure("Collapse and specialisation against the number of rules", readings,
                               ModuleMetrics(), {"Number of rules", Scale::kLog2, {}, {}});
   exhibit.caption = absl::StrCat(kMetricsText, "Mean and 95% interval (Student's t) over jobs; ",
-                                 JobsText(exhibit.figure, "point"));
+                                 JobsText(exhibit.figure, "point"), SelectionText(response));
   return exhibit;
 }
 
@@ -147,7 +177,7 @@ std::optional<Exhibit> ModulesOverall(const v1::QueryResultsRequest& request,
   exhibit.caption = absl::StrCat(kMetricsText,
                                  "Mean and 95% interval (Student's t) over all jobs of a model "
                                  "type, of \"random\" the mean over the numbers of rules; ",
-                                 JobsText(exhibit.figure, "bar"));
+                                 JobsText(exhibit.figure, "bar"), SelectionText(response));
   return exhibit;
 }
 
@@ -241,12 +271,7 @@ std::optional<Exhibit> VotesOfSettings(const v1::RankModelsRequest& overall_requ
   exhibit.commands = {CommandText(overall_request), CommandText(apart_request)};
   exhibit.figure = {"Which model type wins most settings", static_cast<int>(held.size()),
                     std::move(panels)};
-  exhibit.caption =
-      "Votes of settings, a setting being a choice of everything but model type and model seed: in "
-      "each, the model type with the lowest mean error over its model seeds has one vote, equals "
-      "share it; \"two types\" counts modular and monolithic alone. n is the number of settings "
-      "that "
-      "were decided, where each of these types has a finished job.";
+  exhibit.caption = absl::StrCat(kVotesText, WithoutVotesText(overall));
   return exhibit;
 }
 

@@ -12,6 +12,7 @@ namespace modlab {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 
 const Scope kScope = {"s-1", {}, v1::LAST};
@@ -135,6 +136,22 @@ TEST(ModuleExhibitsTest, PiesCountHalves) {
   ASSERT_EQ(panels.size(), 6u);  // rows of All, MLP, RNN
   EXPECT_TRUE(panels[1].shares.empty());
   EXPECT_EQ(panels[5].title, "RNN, OoD, two types");
+}
+
+TEST(ModuleExhibitsTest, TheCaptionCountsWhatHasNoVote) {
+  v1::RankModelsResponse all;
+  v1::RankModelsResponse each;
+  AddVotes("", v1::ALL_MODELS, v1::ID, 1, 3, &all);
+  AddVotes("mlp", v1::ALL_MODELS, v1::ID, 1, 3, &each);
+  const auto caption = [&] {
+    return VotesOfSettings(AskVotesOverall(kScope), all, AskVotesByArchitecture(kScope), each)
+        ->caption;
+  };
+  EXPECT_THAT(caption(), EndsWith("finished a model seed in common."));
+  all.mutable_rows(0)->set_settings_undecided(2);
+  all.add_left_out()->set_jobs(4);
+  all.add_left_out()->set_jobs(1);
+  EXPECT_THAT(caption(), HasSubstr(" 2 settings could not be decided. 5 jobs have no vote"));
 }
 
 TEST(ModuleExhibitsTest, UndecidedSettingsMakeNoPie) {

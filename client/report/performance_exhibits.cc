@@ -116,7 +116,7 @@ std::optional<Exhibit> PerformanceByRules(const v1::QueryResultsRequest& request
                               {v1::ID, v1::OOD}, {"Number of rules", Scale::kLog2, {}, {}});
   exhibit.caption =
       absl::StrCat("Error in distribution (ID) and out of it (OoD), lower is better. ", kBand,
-                   JobsText(exhibit.figure, "point"));
+                   JobsText(exhibit.figure, "point"), SelectionText(response));
   return exhibit;
 }
 
@@ -150,9 +150,9 @@ std::optional<Exhibit> PerformanceBySize(const v1::QueryResultsRequest& request,
   exhibit.figure = BarFigure("Performance against the size of the model", readings,
                              {v1::ID, v1::OOD}, "encoder_dim, model_dim");
   exhibit.caption = absl::StrCat(
-      "Error in distribution (ID) and out of it (OoD) by the widths of encoder and model, over all "
-      "numbers of rules; lower is better. ",
-      kBand, JobsText(exhibit.figure, "bar"));
+      "Error in distribution (ID) and out of it (OoD) by the widths of encoder and model; lower is "
+      "better. ",
+      kBand, JobsText(exhibit.figure, "bar"), SelectionText(response));
   return exhibit;
 }
 
@@ -196,7 +196,7 @@ std::optional<Exhibit> PerformanceByLength(const v1::QueryResultsRequest& reques
   exhibit.caption =
       absl::StrCat("Error in distribution (ID) and out of it (OoD) of models trained at length ",
                    absl::StrJoin(trained, " or "), "; lower is better. ", kBand,
-                   "Over all numbers of rules; ", JobsText(exhibit.figure, "point"));
+                   JobsText(exhibit.figure, "point"), SelectionText(response));
   return exhibit;
 }
 

@@ -12,6 +12,7 @@ namespace modlab {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -37,7 +38,7 @@ TEST(PerformanceExhibitsTest, RulesAreTheAxis) {
   AddRow({"mlp", "regression", "modular", "16"}, v1::ID, 1, &response);
   const std::optional<Exhibit> exhibit = PerformanceByRules(request, response);
   ASSERT_TRUE(exhibit.has_value());
-  EXPECT_THAT(exhibit->caption, HasSubstr("n = 4 jobs a point."));
+  EXPECT_THAT(exhibit->caption, EndsWith("n = 4 jobs a point."));
   EXPECT_THAT(exhibit->commands[0], HasSubstr("modlab results s-1 --group-by architecture,target"));
   ASSERT_EQ(Lines(*exhibit).size(), 2u);
   const LinePanel& id = Lines(*exhibit)[0];
@@ -47,6 +48,18 @@ TEST(PerformanceExhibitsTest, RulesAreTheAxis) {
   EXPECT_EQ(id.series[0].points[1].x, 16);
   EXPECT_EQ(id.series[0].points[1].y.value, 1);
   EXPECT_EQ(Lines(*exhibit)[1].series[0].points[0].y.value, 0.75);
+}
+
+TEST(PerformanceExhibitsTest, CaptionsSayWhatIsPooledAndWhatIsNotThere) {
+  const auto request = AskPerformanceByRules({"s-1", {}, v1::BEST});
+  v1::QueryResultsResponse response;
+  AddRow({"mlp", "regression", "modular", "2"}, v1::ID, 0.5, &response);
+  response.add_pooled_over("data_seed");
+  response.add_pooled_over("scorer");
+  response.set_jobs_without_best(3);
+  EXPECT_THAT(PerformanceByRules(request, response)->caption,
+              EndsWith(" a point. Pooled over data_seed, scorer. 3 finished jobs kept no best "
+                       "checkpoint, and are not in it."));
 }
 
 TEST(PerformanceExhibitsTest, OneSizeIsNoFigure) {

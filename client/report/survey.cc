@@ -42,7 +42,9 @@ void Survey::Add(const v1::Job& job) {
   last_finished_us_ = std::max(last_finished_us_, job.finished_us());
   ++provenances_[ProvenanceText(job.result().provenance())];
 
-  const std::optional<double> alignment = FindMetric(JobMetrics(job, checkpoint_), v1::ALIGNMENT);
+  const MetricValues* const metrics = JobMetrics(job, checkpoint_);
+  if (metrics == nullptr) ++without_best_;
+  const std::optional<double> alignment = FindMetric(metrics, v1::ALIGNMENT);
   if (!alignment || config.rules() > kRulesMax) return;
   Candidates& candidates = candidates_[{config.architecture(), config.target(), config.model()}];
   if (config.rules() < candidates.rules) return;

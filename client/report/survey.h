@@ -47,6 +47,8 @@ class Survey {
   const std::map<v1::JobState, int64_t>& states() const { return states_; }
   int64_t jobs() const;
   int64_t finished() const;
+  // Finished jobs that kept no best checkpoint, where the report is about that.
+  int64_t without_best() const { return without_best_; }
   // Of jobs that ended FAILED.
   const std::map<v1::FailureCause, Failures>& failures() const { return failures_; }
   // Of finished jobs.
@@ -70,6 +72,7 @@ class Survey {
 
   const v1::Checkpoint checkpoint_;
   std::map<v1::JobState, int64_t> states_;
+  int64_t without_best_ = 0;
   std::map<v1::FailureCause, Failures> failures_;
   std::set<v1::Architecture> architectures_;
   int64_t last_finished_us_ = 0;

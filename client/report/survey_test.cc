@@ -100,13 +100,13 @@ TEST(SurveyTest, WhatIsMissingIsSaid) {
   survey.Add(Failed(3, std::string(1000, 'x')));
   v1::IncompleteSetting* setting = ranking.add_incomplete();
   setting->add_setting("rules=2");
-  setting->add_missing("modular: 1 of 2 model seeds not finished");
+  setting->add_missing("modular: model seeds 3, 4 not finished, 5 failed");
   ranking.set_incomplete_total(7);
   Exhibit exhibit;
   exhibit.figure.title = "A map";
   exhibit.figure.panels = std::vector<HeatPanel>(1);
   section = WhatIsMissing(survey, ranking, {{"", {}, {}, {exhibit}}}, {});
-  EXPECT_THAT(section.paragraphs[0], HasSubstr("1 of 2 jobs have no result"));
+  EXPECT_THAT(section.paragraphs[0], HasSubstr("1 of 2 jobs has no result: 1 failed."));
   ASSERT_EQ(section.tables.size(), 4u);
   EXPECT_EQ(Csv(section.tables[0].sheet), "state,jobs\r\nsucceeded,1\r\nfailed,1\r\n");
   EXPECT_THAT(Csv(section.tables[1].sheet), HasSubstr("diverged,1,3,xxx"));
@@ -114,8 +114,36 @@ TEST(SurveyTest, WhatIsMissingIsSaid) {
   EXPECT_EQ(section.tables[2].title, "Settings that lack jobs (and 6 more)");
   EXPECT_EQ(Csv(section.tables[2].sheet),
             "setting,vote,missing\r\n"
-            "rules=2,undecided,modular: 1 of 2 model seeds not finished\r\n");
+            "rules=2,undecided,\"modular: model seeds 3, 4 not finished, 5 failed\"\r\n");
   EXPECT_EQ(Csv(section.tables[3].sheet), "figure,title,least n,largest n\r\n1,A map,1,1\r\n");
+}
+
+TEST(SurveyTest, JobsWithoutVotesOrBestCheckpointsAreNamed) {
+  Survey survey(v1::BEST);
+  survey.Add(Finished(1, 2, 0.5));
+  v1::Job best = Finished(2, 2, 0.5);
+  best.mutable_result()->mutable_best();
+  survey.Add(best);
+  v1::Job job;
+  for (const v1::JobState state : {v1::CANCELLED, v1::CANCELLED, v1::QUEUED}) {
+    job.set_state(state);
+    survey.Add(job);
+  }
+  EXPECT_EQ(survey.without_best(), 1);
+  v1::RankModelsResponse ranking;
+  v1::LeftOutVariant* variant = ranking.add_left_out();
+  variant->set_model(v1::GT_MODULAR);
+  variant->add_choices("modules=3");
+  variant->add_choices("scorer=joint");
+  variant->set_jobs(12);
+  const ReportSection section = WhatIsMissing(survey, ranking, {}, {});
+  EXPECT_THAT(section.paragraphs,
+              ElementsAre(HasSubstr("3 of 5 jobs have no result: 1 is not finished yet, 2 were "
+                                    "cancelled."),
+                          HasSubstr("1 finished job kept no best checkpoint")));
+  ASSERT_EQ(section.tables.size(), 3u);
+  EXPECT_EQ(Csv(section.tables[1].sheet),
+            "model,choices,jobs\r\ngt_modular,modules=3 scorer=joint,12\r\n");
 }
 
 }  // namespace

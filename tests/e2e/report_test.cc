@@ -104,6 +104,7 @@ TEST_F(ReportTest, ShowsEveryFigureOfThePaper) {
     EXPECT_THAT(ReadFile(Path(absl::StrCat("page-figures/", name, ".svg"))),
                 AllOf(HasSubstr("<svg"), HasSubstr("modular"), HasSubstr("</svg>")));
   }
+  expected.insert("report-files.sha256");
   EXPECT_EQ(Names("page-figures"), expected);
 }
 
@@ -134,10 +135,13 @@ TEST_F(ReportTest, NumbersAreThoseOfTheCommandBelowTheFigure) {
 TEST_F(ReportTest, SaysWhatIsMissing) {
   const std::string sweep = cluster_->Submit(SmallSweep("more", kMoreGrid));
   const std::string page = Report(sweep, "more", {"--figures", Path("pictures")});
-  EXPECT_THAT(page, AllOf(HasSubstr("16 of 48 jobs have no result"), HasSubstr("<td>queued</td>"),
-                          HasSubstr("Settings that lack jobs"), HasSubstr("not finished"),
-                          HasSubstr("No RNN job is finished.")));
-  EXPECT_GT(Names("pictures").size(), 0u);
+  EXPECT_THAT(page, AllOf(HasSubstr("16 of 48 jobs have no result: 16 are not finished yet"),
+                          HasSubstr("<td>queued</td>"), HasSubstr("Settings that lack jobs"),
+                          HasSubstr("not finished"), HasSubstr("No RNN job is finished.")));
+  EXPECT_EQ(Names("pictures").count("activations.svg"), 1u);
+  // The next report there has no maps, and leaves none.
+  Report(sweep, "maps", {"--figures", Path("pictures"), "--where", "model=monolithic"});
+  EXPECT_EQ(Names("pictures").count("activations.svg"), 0u);
 
   const std::string part =
       Report(sweep, "part", {"--where", "model=monolithic", "--checkpoint", "best"});
@@ -159,7 +163,7 @@ TEST_F(ReportTest, WithoutFinishedJobsItSaysWhatToDo) {
   EXPECT_THAT(output.err, HasSubstr("matches --where rules=77"));
   output = cluster_->Modlab({"report", sweep_, "-o", Path("no/page.html")});
   EXPECT_EQ(output.exit_code, kExitError);
-  EXPECT_THAT(output.err, HasSubstr("there is no directory"));
+  EXPECT_THAT(output.err, HasSubstr("no/page.html: No such file"));
   output = cluster_->Modlab({"report", sweep_, "-o", Path("new.html"), "--where",
                              "architecture=rnn", "--checkpoint", "best"});
   EXPECT_EQ(output.exit_code, kExitError);
