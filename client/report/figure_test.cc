@@ -24,8 +24,8 @@ TEST(FigureTest, LinesHaveARowAPointWithAllDigits) {
   figure.panels = std::vector<LinePanel>{panel};
   EXPECT_EQ(Csv(MakeSheet(figure)),
             "panel,series,Rules,y,low,high,n\r\n"
-            "MLP,modular,2,0.30000000000000004,0.25,1e-300,5\r\n"
-            "MLP,modular,4,,,,\r\n");
+            "MLP,modular,2.0,0.30000000000000004,0.25,1e-300,5\r\n"
+            "MLP,modular,4.0,,,,\r\n");
 }
 
 TEST(FigureTest, LabelsNameColumnsOnlyWherePanelsAgree) {
@@ -48,9 +48,9 @@ TEST(FigureTest, TextIsQuotedWhereCsvNeedsIt) {
   figure.panels = std::vector<PiePanel>{panel};
   EXPECT_EQ(Csv(MakeSheet(figure)),
             "panel,name,count\r\n"
-            "\"a,b\",\"say \"\"hi\"\"\",3\r\n"
-            "\"a,b\",\"two\nlines\",4\r\n"
-            "\"a,b\",`$x`'s,5\r\n");
+            "\"a,b\",\"say \"\"hi\"\"\",3.0\r\n"
+            "\"a,b\",\"two\nlines\",4.0\r\n"
+            "\"a,b\",`$x`'s,5.0\r\n");
 }
 
 TEST(FigureTest, BarsHaveARowABar) {
@@ -66,7 +66,7 @@ TEST(FigureTest, BarsHaveARowABar) {
             ",alignment,modular,0.5,0.4,0.6,3\r\n"
             ",alignment,random,0.875,,,\r\n"
             ",adaptation,modular,,,,\r\n"
-            ",adaptation,random,1,,,\r\n");
+            ",adaptation,random,1.0,,,\r\n");
 }
 
 TEST(FigureTest, HeatMapsHaveARowACell) {
