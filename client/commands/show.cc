@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <cstdint>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -9,10 +13,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/command.h"
 #include "client/format.h"
 #include "client/job_row.h"
+#include "client/report/module_exhibits.h"
 #include "client/table.h"
 #include "client/text.h"
 #include "lib/config/job_metrics.h"
@@ -21,6 +27,9 @@
 
 namespace modlab {
 namespace {
+
+// Of a matrix, so many rules and modules fit a terminal.
+constexpr int kMatrixShownMax = 16;
 
 struct Options {
   Connection::Choice choice;
@@ -58,19 +67,83 @@ std::string LengthsText(const v1::Job& job) {
   return TableText(table);
 }
 
+// Numbers as a person can take in at once: a rule a row, a module a column.
+std::string MatrixText(const std::string& title, const v1::ActivationMatrix& activation) {
+  const int rules = activation.rules();
+  const int modules = activation.modules();
+  const std::string head = absl::StrCat("\n", title, ", ", rules, " rules x ", modules, " modules");
+  if (rules > kMatrixShownMax || modules > kMatrixShownMax ||
+      rules * modules != activation.values_size()) {
+    return absl::StrCat(head, ": --format json prints it\n");
+  }
+  Table table;
+  table.columns = {{"rule", true}};
+  for (int module = 0; module < modules; ++module) {
+    table.columns.push_back({absl::StrCat(module), true});
+  }
+  for (int rule = 0; rule < rules; ++rule) {
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row.push_back(absl::StrCat(rule));
+    for (int module = 0; module < modules; ++module) {
+      row.push_back(absl::StrFormat("%.4f", activation.values(rule * modules + module)));
+    }
+  }
+  return absl::StrCat(head, "; all numbers together make 1\n", TableText(table));
+}
+
+// Rule by rule; null where there is none.
+nlohmann::ordered_json MatrixJson(const v1::ActivationMatrix* activation) {
+  if (activation == nullptr) return nullptr;
+  auto rows = nlohmann::ordered_json::array();
+  for (int i = 0; i < activation->values_size(); ++i) {
+    if (i % std::max(activation->modules(), 1) == 0) {
+      rows.push_back(nlohmann::ordered_json::array());
+    }
+    rows.back().push_back(activation->values(i));
+  }
+  return rows;
+}
+
+// The record as ever, and in it the matrices.
+void PrintJson(const v1::Job& job, const std::vector<std::string>& columns,
+               const std::vector<Cell>& cells) {
+  std::ostringstream record;
+  WriteRecord(Format::kJson, columns, cells, &record);
+  auto rows = nlohmann::ordered_json::parse(record.str());
+  rows[0]["activation"] = MatrixJson(JobActivation(job, v1::LAST));
+  if (job.result().has_best()) {
+    rows[0]["best_activation"] = MatrixJson(JobActivation(job, v1::BEST));
+  }
+  std::cout << "[\n  " << rows[0].dump() << "\n]\n";
+}
+
+void PrintTables(const v1::Job& job) {
+  if (!MetricsByLength(job).empty()) std::cout << "\n" << LengthsText(job);
+  const v1::ActivationMatrix* const last = JobActivation(job, v1::LAST);
+  const v1::ActivationMatrix* const best = JobActivation(job, v1::BEST);
+  if (last != nullptr) std::cout << MatrixText("Activation matrix", *last);
+  if (best != nullptr && best != last) {
+    std::cout << MatrixText("Activation matrix of the best checkpoint", *best);
+  }
+}
+
 absl::Status ShowJob(const Connection& connection, int64_t id, Format format) {
   v1::GetJobRequest request;
   request.set_id(id);
   auto job = connection.Call(&v1::SweepService::Stub::GetJob, request);
   if (!job.ok()) return job.status();
-  const std::set<v1::Metric> by_length = MetricsByLength(*job);
-  // People get those as a table of their own.
-  const std::set<v1::Metric> in_row = format == Format::kTable ? std::set<v1::Metric>() : by_length;
+  // People get those by length as a table of their own.
+  const std::set<v1::Metric> in_row =
+      format == Format::kTable ? std::set<v1::Metric>() : MetricsByLength(*job);
   std::vector<std::string> columns = JobColumns(in_row);
   std::vector<Cell> cells = JobCells(*job, in_row);
   if (job->result().has_best()) AddBest(*job, &columns, &cells);
+  if (format == Format::kJson) {
+    PrintJson(*job, columns, cells);
+    return absl::OkStatus();
+  }
   WriteRecord(format, columns, cells, &std::cout);
-  if (format == Format::kTable && !by_length.empty()) std::cout << "\n" << LengthsText(*job);
+  if (format == Format::kTable) PrintTables(*job);
   return absl::OkStatus();
 }
 
@@ -138,7 +211,10 @@ void AddShow(CLI::App* app, Action* action) {
       ->required();
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
-  command->footer("Example:\n  modlab show quickstart\n  modlab show 42");
+  command->footer(
+      "Of a job also its activation matrix, up to 16 rules and modules; larger ones with --format "
+      "json.\n"
+      "Example:\n  modlab show quickstart\n  modlab show 42");
   command->callback([=] { *action = [=] { return Show(*options); }; });
 }
 

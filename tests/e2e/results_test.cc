@@ -237,10 +237,19 @@ TEST_F(ResultsTest, DescribeAgreesWithTheStore) {
                       "target=regression", "--where", "data_seed=2"});
   ASSERT_EQ(jobs.size(), 1u);
   const Json shown = cluster_->Row({"show", absl::StrCat(jobs[0]["job"].get<int64_t>())});
-  // What is shown of one job and not exported of all: its best checkpoint.
+  // What is shown of one job and not exported of all: its best checkpoint, and matrices.
   for (const auto& [column, value] : shown.items()) {
-    if (absl::StartsWith(column, "best_")) continue;
+    if (absl::StartsWith(column, "best_") || column == "activation") continue;
     EXPECT_EQ(value, jobs[0].value(column, Json())) << column;
+  }
+  for (const char* column : {"activation", "best_activation"}) {
+    ASSERT_EQ(shown[column].size(), 4u) << column;
+    double sum = 0;
+    for (const Json& row : shown[column]) {
+      ASSERT_EQ(row.size(), 4u);
+      for (const Json& value : row) sum += value.get<double>();
+    }
+    EXPECT_NEAR(sum, 1, 1e-5);
   }
 
   // A job's row, less what is not its config, is a config.
