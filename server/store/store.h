@@ -9,6 +9,10 @@
 // writer nor the writer readers. A `visit` must not read from the store again:
 // with every connection in use it would wait for itself.
 //
+// Artifacts. Every file that Artifacts keeps has a row here, made before the file
+// gets its name; what a job needs is a reference to it. Rows without a reference are
+// garbage once they are old enough: first the file goes, then the row.
+//
 // Errors everywhere: NOT_FOUND as said; RESOURCE_EXHAUSTED when the disk is
 // full; INTERNAL for a damaged file. Times are microseconds since the Unix
 // epoch and are given by the caller.
@@ -26,6 +30,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "modlab/v1/coordinator.pb.h"
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/results.pb.h"
 #include "modlab/v1/sweep.pb.h"
@@ -33,12 +38,33 @@
 
 namespace modlab {
 
+inline constexpr int kJobEventsMax = 10'000;
+
 // A job as far as submission needs to know it.
 struct KnownJob {
   int64_t id = 0;
   v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
   int32_t attempt = 0;           // times leased so far
   int32_t newest_replicate = 0;  // the highest of any job of this config
+  std::string place;             // of the worker that had it last
+  v1::TrainingCheckpoint checkpoint;
+};
+
+// What a job's reference to an artifact is for.
+enum class ArtifactRole { kLast = 1, kBest = 2, kCheckpoint = 3 };
+
+struct StoreOptions {
+  // The database grows no larger: writing beyond is RESOURCE_EXHAUSTED, as a full
+  // disk is. 0: as large as its disk.
+  int64_t bytes_max = 0;
+  // Another SQLite VFS than the system's, by name; for simulated disks.
+  std::string vfs;
+};
+
+// A chosen job of a sweep that is cancelled in part or pruned.
+struct SharedJobs {
+  std::vector<int64_t> own;  // asked for by no other sweep that is not cancelled
+  int64_t shared = 0;
 };
 
 class Store {
@@ -49,7 +75,8 @@ class Store {
   // FAILED_PRECONDITION: the file was written by a newer modlab; says which
   // schema it has and which this one knows. The caller holds the data
   // directory's lock.
-  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& data_dir);
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& data_dir,
+                                                     const StoreOptions& options = {});
   virtual ~Store() = default;
 
   // The one writer; owned by the store, not thread-safe.
@@ -74,6 +101,8 @@ class Store {
                                 const std::function<bool(const v1::Job&)>& visit) = 0;
   // The job's points by iteration. NOT_FOUND for the job.
   virtual absl::StatusOr<std::vector<v1::CurvePoint>> ReadCurve(int64_t job_id) = 0;
+  // What happened to the job, the newest kJobEventsMax. NOT_FOUND for the job.
+  virtual absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(int64_t job_id) = 0;
   // As ScanJobs, with the points of each job.
   virtual absl::Status ScanCurves(
       absl::string_view sweep, const std::vector<v1::FieldFilter>& filters,
@@ -95,39 +124,99 @@ class Store::Writer {
   virtual absl::Status ReleaseSavepoint() = 0;
   virtual absl::Status RollbackToSavepoint() = 0;
 
+  // Every sweep that is not cancelled and has an unfinished job, by number. Needs no
+  // transaction.
+  virtual absl::Status LoadSweeps(const std::function<void(const QueuedSweep&)>& visit) = 0;
   // Every QUEUED and RUNNING job by id. Needs no transaction.
   virtual absl::Status LoadUnfinished(const std::function<void(const UnfinishedJob&)>& visit) = 0;
 
   // The id of the sweep that this request made, if any.
   virtual absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) = 0;
-  // Returns the new sweep's id.
-  virtual absl::StatusOr<std::string> InsertSweep(const v1::SweepSpec& spec,
+  // Returns the new sweep's number and id.
+  virtual absl::StatusOr<QueuedSweep> InsertSweep(const v1::SweepSpec& spec,
+                                                  const v1::SweepPolicy& policy,
+                                                  absl::string_view user,
                                                   absl::string_view request_id, int64_t now_us) = 0;
+  // Accepts id or name. NOT_FOUND; FAILED_PRECONDITION for a cancelled one.
+  virtual absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) = 0;
+  virtual absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) = 0;
+  virtual absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) = 0;
+  virtual absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) = 0;
   // The job that stands for a config: its newest replicate that is neither
   // FAILED nor CANCELLED, else the newest.
   virtual absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) = 0;
-  // Makes a QUEUED job; returns its id.
+  // Makes a QUEUED job; returns its id. Records the event.
   virtual absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical,
                                             absl::string_view job_key, absl::string_view shape_key,
-                                            int32_t replicate, int64_t now_us) = 0;
-  virtual absl::Status LinkJob(absl::string_view sweep_id, int64_t job_id) = 0;
+                                            int32_t replicate, absl::string_view avoid_place,
+                                            int64_t now_us) = 0;
+  // Whether the job was not yet in the sweep.
+  virtual absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) = 0;
+  // The numbers of the sweeps that ask for the job and are not cancelled.
+  virtual absl::StatusOr<std::vector<int64_t>> ActiveSweeps(int64_t job_id) = 0;
+  // The unfinished jobs among `job_ids`, of `sweep`, by whether it alone asks for them.
+  virtual absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
+                                                  const std::vector<int64_t>& job_ids) = 0;
   // Marks the sweep cancelled. Returns the ids of its QUEUED and RUNNING jobs
   // that belong to no other sweep that is not cancelled. Accepts id or name.
   // NOT_FOUND.
-  virtual absl::StatusOr<std::vector<int64_t>> CancelSweep(absl::string_view id_or_name,
-                                                           int64_t now_us) = 0;
+  struct CancelledSweep {
+    int64_t number = 0;
+    std::vector<int64_t> jobs;
+  };
+  virtual absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name,
+                                                     int64_t now_us) = 0;
 
-  // A new lease: RUNNING, the given attempt; drops the points of earlier attempts.
+  // -- the life of a job: each call records its event ---------------------------------
+
+  // A new lease: RUNNING, the given attempt; drops the points that earlier attempts
+  // measured after the job's checkpoint, all of them without one.
   virtual absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
-                                    absl::string_view worker_name, int64_t now_us) = 0;
-  // Back to QUEUED; `failures` is the new count, `why` may be null.
-  virtual absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure* why,
+                                    absl::string_view worker_name, absl::string_view worker_place,
+                                    int64_t now_us) = 0;
+  // Back to QUEUED after a failed attempt, the newest of `failures` in a row.
+  virtual absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
+                                  int64_t not_before_us, int64_t now_us) = 0;
+  // Back to QUEUED as its worker handed it back; failures stay as they are.
+  virtual absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                                   int64_t now_us) = 0;
+  // Back to QUEUED from FAILED or CANCELLED, as a user asked; no failures.
+  virtual absl::Status RetryJob(int64_t job_id, int64_t now_us) = 0;
   virtual absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) = 0;
-  virtual absl::Status CancelJob(int64_t job_id, int64_t now_us) = 0;
+  virtual absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) = 0;
+  // References the result's weights and drops the checkpoint's. FAILED_PRECONDITION,
+  // and nothing was changed: an artifact of the result has no row.
   virtual absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) = 0;
   // A point that is there already is left as it is.
   virtual absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) = 0;
+  // The job goes on from here; no failures. References the file in place of the
+  // earlier checkpoint's. FAILED_PRECONDITION, and nothing was changed: the artifact
+  // has no row. Records no event.
+  virtual absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
+                                      int64_t now_us) = 0;
+
+  // -- artifacts -----------------------------------------------------------------------
+
+  // A file is about to get its name. Repeating it makes the row young again.
+  virtual absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
+                                        int64_t now_us) = 0;
+  // Up to `count_max` artifacts that nothing refers to and that were registered or
+  // referred to last before `before_us`.
+  virtual absl::StatusOr<std::vector<std::string>> FindGarbage(int64_t before_us,
+                                                               int count_max) = 0;
+  // Its file is gone. FAILED_PRECONDITION: something refers to it.
+  virtual absl::Status ForgetArtifact(absl::string_view sha256) = 0;
+  // Of all rows. Needs no transaction.
+  virtual absl::StatusOr<int64_t> ArtifactBytes() = 0;
+
+  // -- retention -----------------------------------------------------------------------
+
+  // Does what the request asks, less finding out the time: a sweep is old if nothing of it
+  // changed since `older_than_us` (0: any age). NOT_FOUND; FAILED_PRECONDITION for
+  // a named sweep that has unfinished jobs; INVALID_ARGUMENT for a request without
+  // a choice. With dry_run nothing is changed.
+  virtual absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request,
+                                                  int64_t older_than_us) = 0;
 };
 
 }  // namespace modlab
