@@ -7,26 +7,28 @@
 namespace modlab {
 
 absl::Status Inbox::Post(Command command) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (closed_) return absl::UnavailableError("the coordinator is stopping; try again");
   if (commands_.size() >= limit_ && !command.urgent) {
     return absl::ResourceExhaustedError(
         absl::StrCat(limit_, " requests wait already; try again later"));
   }
   commands_.push_back(std::move(command));
-  ready_.notify_one();
+  ready_.NotifyOne();
   return absl::OkStatus();
 }
 
 void Inbox::Close() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   closed_ = true;
-  ready_.notify_one();
+  ready_.NotifyOne();
 }
 
 Inbox::Batch Inbox::Take(size_t size_max, std::chrono::milliseconds timeout) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  ready_.wait_for(lock, timeout, [this] { return closed_ || !commands_.empty(); });
+  const MutexLock lock(&mutex_);
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (!closed_ && commands_.empty() && ready_.WaitUntil(&mutex_, deadline)) {
+  }
   Batch batch;
   while (!commands_.empty() && batch.commands.size() < size_max) {
     batch.commands.push_back(std::move(commands_.front()));

@@ -5,16 +5,16 @@
 #define MODLAB_SERVER_ENGINE_INBOX_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "lib/sync/mutex.h"
 #include "server/engine/ledger.h"
 
 namespace modlab {
@@ -53,10 +53,10 @@ class Inbox {
 
  private:
   const size_t limit_;
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable ready_;
-  std::deque<Command> commands_;
-  bool closed_ = false;
+  Mutex mutex_;
+  Condition ready_;
+  std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace modlab

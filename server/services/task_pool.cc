@@ -12,21 +12,21 @@ TaskPool::TaskPool(int threads, size_t waiting_max) : waiting_max_(waiting_max) 
 
 TaskPool::~TaskPool() {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  ready_.notify_all();
+  ready_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
 }
 
 absl::Status TaskPool::Post(std::function<void()> task) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (tasks_.size() >= waiting_max_) {
     return absl::ResourceExhaustedError(
         absl::StrCat(waiting_max_, " calls wait already; try again later"));
   }
   tasks_.push_back(std::move(task));
-  ready_.notify_one();
+  ready_.NotifyOne();
   return absl::OkStatus();
 }
 
@@ -34,8 +34,8 @@ void TaskPool::Work() {
   while (true) {
     std::function<void()> task;
     {
-      std::unique_lock<std::mutex> lock(mutex_);
-      ready_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+      const MutexLock lock(&mutex_);
+      while (!stopping_ && tasks_.empty()) ready_.Wait(&mutex_);
       if (tasks_.empty()) return;
       task = std::move(tasks_.front());
       tasks_.pop_front();

@@ -4,15 +4,15 @@
 #ifndef MODLAB_SERVER_SERVICES_TASK_POOL_H_
 #define MODLAB_SERVER_SERVICES_TASK_POOL_H_
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "lib/sync/mutex.h"
 
 namespace modlab {
 
@@ -32,10 +32,10 @@ class TaskPool {
   void Work();
 
   const size_t waiting_max_;
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable ready_;
-  std::deque<std::function<void()>> tasks_;
-  bool stopping_ = false;
+  Mutex mutex_;
+  Condition ready_;
+  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };
 
