@@ -1,11 +1,13 @@
 #include "lib/config/sweep_spec.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -89,6 +91,14 @@ int64_t CountPoints(const std::vector<ParsedGrid>& grids) {
   return total;
 }
 
+absl::Status CheckPoints(const std::vector<ParsedGrid>& grids) {
+  const int64_t points = CountPoints(grids);
+  if (points <= kSweepJobsMax) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("grids: ", points == kPointsCounted ? "at least " : "", points,
+                   " jobs are too many for one sweep; allowed: at most ", kSweepJobsMax));
+}
+
 absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(prefix, ": ", status.message()));
 }
@@ -133,6 +143,85 @@ absl::Status ExpandGrid(const v1::JobConfig& defaults, const ParsedGrid& grid,
   }
 }
 
+// The value of a field that is no axis of `grid`, as a word: all jobs of the grid must
+// agree in it.
+absl::StatusOr<std::string> ValueInGrid(const v1::JobConfig& defaults, const ParsedGrid& grid,
+                                        const std::string& field) {
+  std::string chosen = JobFieldWord(defaults, field);
+  if (!chosen.empty()) return chosen;
+  if (auto status = CheckPoints({grid}); !status.ok()) return status;
+  Collector collector;
+  if (auto status = ExpandGrid(defaults, grid, &collector); !status.ok()) return status;
+  absl::btree_set<std::string> words;
+  for (const v1::JobConfig& config : collector.Take()) words.insert(JobFieldWord(config, field));
+  if (words.size() == 1 && !words.begin()->empty()) return *words.begin();
+  const auto name = [](const std::string& word) { return word.empty() ? "none" : word; };
+  if (words.size() == 1) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": jobs of this grid have none"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      field, ": cannot become an axis, as jobs of this grid differ in it (", name(*words.begin()),
+      ", ", name(*words.rbegin()), "); submit a sweep with the values wanted instead"));
+}
+
+void AddValues(const ParsedAxis& values, v1::Axis* axis) {
+  for (const v1::JobConfig& value : values.values) {
+    axis->add_values(JobFieldWord(value, values.field));
+  }
+}
+
+// Drops what is there already.
+absl::Status RemoveKnown(const v1::Axis& known, ParsedAxis* values) {
+  absl::flat_hash_set<std::string> there;
+  for (const std::string& word : known.values()) {
+    v1::JobConfig value;
+    if (auto status = SetJobField(known.field(), word, &value); !status.ok()) return status;
+    there.insert(value.SerializeAsString());
+  }
+  auto& all = values->values;
+  all.erase(std::remove_if(all.begin(), all.end(),
+                           [&](const v1::JobConfig& value) {
+                             return there.contains(value.SerializeAsString());
+                           }),
+            all.end());
+  return absl::OkStatus();
+}
+
+absl::Status ExtendGrid(const v1::JobConfig& defaults, const ParsedGrid& extension,
+                        v1::Grid* grid) {
+  std::vector<ParsedAxis> others;
+  for (ParsedAxis values : extension) {
+    auto* const axes = grid->mutable_axes();
+    const auto axis = std::find_if(axes->begin(), axes->end(), [&](const v1::Axis& candidate) {
+      return candidate.field() == values.field;
+    });
+    if (axis == axes->end()) {
+      others.push_back(std::move(values));
+      continue;
+    }
+    if (auto status = RemoveKnown(*axis, &values); !status.ok()) return status;
+    AddValues(values, &*axis);
+  }
+  if (others.empty()) return absl::OkStatus();
+  // A default may depend on fields that were just extended.
+  ParsedGrid parsed;
+  if (!grid->axes().empty()) {
+    auto read = ParseGrid(*grid);
+    if (!read.ok()) return read.status();
+    parsed = *std::move(read);
+  }
+  for (ParsedAxis& values : others) {
+    auto value = ValueInGrid(defaults, parsed, values.field);
+    if (!value.ok()) return value.status();
+    v1::Axis* axis = grid->add_axes();
+    axis->set_field(values.field);
+    axis->add_values(*value);
+    if (auto status = RemoveKnown(*axis, &values); !status.ok()) return status;
+    AddValues(values, axis);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec) {
@@ -147,12 +236,7 @@ absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec
     if (!parsed.ok()) return WithPrefix(absl::StrCat("grid ", grids.size() + 1), parsed.status());
     grids.push_back(*std::move(parsed));
   }
-  const int64_t points = CountPoints(grids);
-  if (points > kSweepJobsMax) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("grids: ", points == kPointsCounted ? "at least " : "", points,
-                     " jobs are too many for one sweep; allowed: at most ", kSweepJobsMax));
-  }
+  if (auto status = CheckPoints(grids); !status.ok()) return status;
 
   Collector collector;
   if (grids.empty()) {
@@ -166,6 +250,21 @@ absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec
     }
   }
   return collector.Take();
+}
+
+absl::StatusOr<v1::SweepSpec> ExtendSpec(const v1::SweepSpec& spec,
+                                         const std::vector<v1::Axis>& axes) {
+  v1::Grid extension;
+  extension.mutable_axes()->Assign(axes.begin(), axes.end());
+  auto parsed = ParseGrid(extension);
+  if (!parsed.ok()) return WithPrefix("extension", parsed.status());
+  v1::SweepSpec extended = spec;
+  if (extended.grids().empty()) extended.add_grids();
+  for (int i = 0; i < extended.grids_size(); ++i) {
+    const absl::Status status = ExtendGrid(spec.defaults(), *parsed, extended.mutable_grids(i));
+    if (!status.ok()) return WithPrefix(absl::StrCat("grid ", i + 1), status);
+  }
+  return extended;
 }
 
 }  // namespace modlab

@@ -23,6 +23,18 @@ inline constexpr int64_t kSweepJobsMax = 1'000'000;
 // how many were asked for. That count is checked before anything is expanded.
 absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec);
 
+// `spec` with more values on the axes of every grid, as ExtendSweepRequest says: its
+// configs are those of `spec` and more. A spec without grids gets one. Values that an
+// axis has are not added again, so that repeating it changes nothing. Expands grids
+// whose jobs have to be looked at for a field's default. Pure, thread-safe.
+//
+// INVALID_ARGUMENT: no axes, an unknown field, a bad value, no values, a field twice,
+// or one that would become an axis of a grid whose jobs have none of it, or different
+// defaults; also what ExpandSweep(spec) would refuse. Does not say whether the result is
+// one that ExpandSweep() refuses: ask it. `spec` must come from there.
+absl::StatusOr<v1::SweepSpec> ExtendSpec(const v1::SweepSpec& spec,
+                                         const std::vector<v1::Axis>& axes);
+
 }  // namespace modlab
 
 #endif  // MODLAB_LIB_CONFIG_SWEEP_SPEC_H_

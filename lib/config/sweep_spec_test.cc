@@ -4,7 +4,9 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -176,6 +178,134 @@ TEST(ExpandSweep, ManyPoints) {
   ASSERT_EQ(configs.size(), 100'000u);
   EXPECT_EQ(configs.back().data_seed(), 999);
   EXPECT_EQ(configs.back().model_seed(), 99);
+}
+
+v1::Axis Axis(const std::string& field, const std::vector<std::string>& values) {
+  v1::Axis axis;
+  axis.set_field(field);
+  axis.mutable_values()->Assign(values.begin(), values.end());
+  return axis;
+}
+
+v1::SweepSpec Extend(const v1::SweepSpec& spec, const std::vector<v1::Axis>& axes) {
+  auto extended = ExtendSpec(spec, axes);
+  EXPECT_TRUE(extended.ok()) << extended.status();
+  return extended.ok() ? *extended : v1::SweepSpec();
+}
+
+std::string ExtendError(const v1::SweepSpec& spec, const std::vector<v1::Axis>& axes) {
+  const absl::Status status = ExtendSpec(spec, axes).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  return std::string(status.message());
+}
+
+std::set<std::string> Keys(const v1::SweepSpec& spec) {
+  std::set<std::string> keys;
+  for (const auto& config : Expand(spec)) keys.insert(JobKey(config));
+  return keys;
+}
+
+// Values of the axis of a grid that is spoken of as from 1.
+std::vector<std::string> Values(const v1::SweepSpec& spec, int grid, const std::string& field) {
+  for (const auto& axis : spec.grids(grid - 1).axes()) {
+    if (axis.field() == field) return {axis.values().begin(), axis.values().end()};
+  }
+  return {};
+}
+
+TEST(ExtendSpec, AddsValuesToAnAxis) {
+  const auto spec = Spec(
+      "defaults { model: MODULAR } grids { axes { field: 'rules' values: ['2', '4'] }"
+      "                                    axes { field: 'model_seed' values: ['0', '1'] } }");
+  const auto extended = Extend(spec, {Axis("model_seed", {"2", "3"})});
+  EXPECT_EQ(Expand(extended).size(), 2u * 4u);
+  EXPECT_EQ(extended.name(), "paper");
+  const auto before = Keys(spec), after = Keys(extended);
+  EXPECT_TRUE(std::includes(after.begin(), after.end(), before.begin(), before.end()));
+}
+
+TEST(ExtendSpec, ValuesThatAreThereAreNotAddedAgain) {
+  const auto spec = Spec(
+      "defaults { model: MODULAR learning_rate: 0.001 } grids { axes { field: 'rules' values: '2' "
+      "values: '04' } }");
+  const auto extended =
+      Extend(spec, {Axis("rules", {"4", "8", "08", "2"}), Axis("learning_rate", {"1e-3", "1e-4"})});
+  EXPECT_THAT(Values(extended, 1, "rules"), testing::ElementsAre("2", "04", "8"));
+  EXPECT_THAT(Values(extended, 1, "learning_rate"), testing::ElementsAre("0.001", "1e-4"));
+  EXPECT_EQ(Extend(extended, {Axis("rules", {"8"}), Axis("learning_rate", {"0.0001"})})
+                .SerializeAsString(),
+            extended.SerializeAsString());
+}
+
+TEST(ExtendSpec, AFieldOfDefaultsBecomesAnAxis) {
+  const auto spec = Spec("defaults { model: MODULAR rules: 8 model_seed: 7 }");
+  const auto extended = Extend(spec, {Axis("model_seed", {"8", "7"}), Axis("rules", {"4"})});
+  EXPECT_THAT(Values(extended, 1, "model_seed"), testing::ElementsAre("7", "8"));
+  EXPECT_EQ(Expand(extended).size(), 4u);
+  const auto before = Keys(spec), after = Keys(extended);
+  EXPECT_TRUE(std::includes(after.begin(), after.end(), before.begin(), before.end()));
+}
+
+TEST(ExtendSpec, AFieldThatNobodySetBeginsWithItsDefault) {
+  const auto spec =
+      Spec("defaults { model: MODULAR } grids { axes { field: 'rules' values: '2' } }");
+  const auto extended = Extend(spec, {Axis("model_seed", {"1"}), Axis("iterations", {"5"})});
+  EXPECT_THAT(Values(extended, 1, "model_seed"), testing::ElementsAre("0", "1"));
+  EXPECT_THAT(Values(extended, 1, "iterations"), testing::ElementsAre("100000", "5"));
+  const auto before = Keys(spec), after = Keys(extended);
+  EXPECT_TRUE(std::includes(after.begin(), after.end(), before.begin(), before.end()));
+}
+
+TEST(ExtendSpec, EachGridHasItsOwnDefault) {
+  const auto spec = Spec(
+      "defaults { model: MODULAR rules: 4 }"
+      "grids { axes { field: 'architecture' values: 'mlp' } }"
+      "grids { axes { field: 'architecture' values: 'rnn' } }"
+      "grids { axes { field: 'architecture' values: 'mlp' }"
+      "        axes { field: 'iterations' values: '9' } }");
+  const auto extended = Extend(spec, {Axis("iterations", {"7"})});
+  EXPECT_THAT(Values(extended, 1, "iterations"), testing::ElementsAre("100000", "7"));
+  EXPECT_THAT(Values(extended, 2, "iterations"), testing::ElementsAre("500000", "7"));
+  EXPECT_THAT(Values(extended, 3, "iterations"), testing::ElementsAre("9", "7"));
+  EXPECT_EQ(Expand(extended).size(), 2u + 2u + 1u);  // the third's 7 is the first's
+}
+
+TEST(ExtendSpec, AFieldInWhichJobsDifferCannotBecomeAnAxis) {
+  const auto rules =
+      Spec("defaults { model: MODULAR } grids { axes { field: 'rules' values: ['2', '4'] } }");
+  EXPECT_EQ(ExtendError(rules, {Axis("modules", {"8"})}),
+            "grid 1: modules: cannot become an axis, as jobs of this grid differ in it (2, 4); "
+            "submit a sweep with the values wanted instead");
+  // 4 only comes with the extension.
+  const auto one =
+      Spec("defaults { model: MODULAR } grids { axes { field: 'rules' values: '2' } }");
+  EXPECT_THAT(ExtendError(one, {Axis("modules", {"8"}), Axis("rules", {"4"})}),
+              StartsWith("grid 1: modules: cannot become an axis"));
+  EXPECT_EQ(ExtendError(one, {Axis("order", {"2"})}), "grid 1: order: jobs of this grid have none");
+}
+
+TEST(ExtendSpec, BadExtensionsAreNamed) {
+  const auto spec = Spec("defaults { model: MODULAR rules: 2 }");
+  EXPECT_EQ(ExtendError(spec, {}), "extension: has no axes; give at least one");
+  EXPECT_THAT(ExtendError(spec, {Axis("model_sed", {"1"})}),
+              StartsWith("extension: field: \"model_sed\" is not known; did you mean "));
+  EXPECT_THAT(ExtendError(spec, {Axis("model_seed", {"one"})}),
+              StartsWith("extension: model_seed: \"one\" is not allowed"));
+  EXPECT_EQ(ExtendError(spec, {Axis("model_seed", {})}),
+            "extension: model_seed: has no values; give at least one");
+  EXPECT_EQ(ExtendError(spec, {Axis("model_seed", {"1"}), Axis("model_seed", {"2"})}),
+            "extension: model_seed: is on two axes; give all its values on one");
+}
+
+// What is written well and yet no sweep is found by ExpandSweep().
+TEST(ExtendSpec, TheResultMayBeRefused) {
+  v1::SweepSpec spec = Spec("defaults { model: MODULAR rules: 2 }");
+  EXPECT_THAT(Error(Extend(spec, {Axis("model_seed", {"-1"})})),
+              StartsWith("grid 1, point model_seed=-1: model_seed: -1 is not allowed"));
+  AddAxis(spec.add_grids(), "data_seed", 1000);
+  AddAxis(spec.mutable_grids(0), "model_seed", 1000);
+  const auto extended = Extend(spec, {Axis("model_seed", {"1000"})});
+  EXPECT_EQ(ExpandSweep(extended).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 }  // namespace
