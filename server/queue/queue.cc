@@ -4,19 +4,62 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace modlab {
+
+void Queue::SetSweep(const QueuedSweep& sweep) {
+  ++revision_;
+  sweeps_[sweep.number] = sweep;
+}
+void Queue::RemoveSweep(int64_t number) {
+  ++revision_;
+  sweeps_.erase(number);
+}
+void Queue::LinkJob(int64_t, int64_t) { ++revision_; }
+void Queue::Preempt() {}
+Queue::Totals Queue::totals() const {
+  Totals totals;
+  totals.waiting = waiting_jobs_;
+  totals.running = static_cast<int64_t>(leases_.size());
+  for (const auto& [id, lease] : leases_) {
+    totals.iterations_per_second += lease.iterations_per_second;
+  }
+  return totals;
+}
+std::vector<v1::SweepLoad> Queue::ListLoads(size_t) const { return {}; }
+void Queue::Finish(int64_t job_id) { RemoveJob(job_id); }
+bool Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint) {
+  Job& job = jobs_.at(job_id);
+  if (checkpoint.iteration() <= job.checkpoint.iteration()) return false;
+  ++revision_;
+  job.checkpoint = checkpoint;
+  job.failures = 0;
+  Shapes::value_type* old = job.shape;
+  const std::string& key = old->first;
+  job.shape =
+      &*shapes_
+            .try_emplace(absl::StrCat(key.substr(0, key.rfind('@')), "@", checkpoint.iteration()))
+            .first;
+  ++job.shape->second.jobs;
+  if (--old->second.jobs == 0) shapes_.erase(old->first);
+  return true;
+}
+Queue::Verdict Queue::Release(int64_t job_id) { return GiveBack(job_id); }
 
 // -- jobs ----------------------------------------------------------------------
 
 void Queue::AddJob(const UnfinishedJob& job, int64_t now_us) {
   ++revision_;
-  Shapes::value_type& shape = *shapes_.try_emplace(job.shape_key).first;
+  Shapes::value_type& shape =
+      *shapes_.try_emplace(absl::StrCat(job.shape_key, "@", job.checkpoint.iteration())).first;
   ++shape.second.jobs;
   Job& entry = jobs_[job.id];
   entry.shape = &shape;
   entry.config = job.config.SerializeAsString();
   entry.attempt = job.attempt;
   entry.failures = job.failures;
+  entry.checkpoint = job.checkpoint;
   if (job.state == v1::RUNNING) {
     GiveLease(job.id, FindOrAddWorker(job.worker_id), 0, now_us);
   } else {
@@ -86,7 +129,8 @@ Queue::NewGang Queue::GiveGang(Worker* worker, int64_t now_us) {
   const Shape& shape = *shapes_by_oldest_.begin()->second;
   const int64_t size = GangSize(shape, *worker);
   while (worker->gangs.contains(next_gang_id_)) ++next_gang_id_;
-  NewGang gang{worker->facts.id(), worker->facts.name(), next_gang_id_++, {}};
+  NewGang gang{
+      worker->facts.id(), worker->facts.name(), worker->facts.place(), next_gang_id_++, {}};
   for (int64_t i = 0; i < size; ++i) {
     const int64_t job_id = *shape.waiting.begin();
     Job& job = jobs_.at(job_id);
@@ -115,12 +159,17 @@ bool Queue::LeaseIsCurrent(int64_t job_id, int32_t attempt, absl::string_view wo
          jobs_.at(job_id).attempt == attempt;
 }
 
-Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause) {
+Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause, absl::string_view, int64_t) {
   const int32_t failures = ++jobs_.at(job_id).failures;
   Verdict verdict = GiveBack(job_id);
-  const bool never_again = cause == v1::DIVERGED || cause == v1::OUT_OF_MEMORY;
-  if (never_again || failures >= options_.attempts_max) {
+  const Retries& retries = options_.retries;
+  const int32_t allowed = cause == v1::WORKER_LOST    ? retries.worker_lost
+                          : cause == v1::WORKER_ERROR ? retries.worker_error
+                          : cause == v1::DIVERGED     ? retries.diverged
+                                                      : retries.out_of_memory;
+  if (failures > allowed) {
     verdict.requeued = false;
+    verdict.quarantined = allowed > 0;
     RemoveJob(job_id);
   }
   return verdict;
@@ -140,7 +189,7 @@ std::vector<Queue::Verdict> Queue::Expire(int64_t now_us) {
     }
   }
   std::vector<Verdict> verdicts;
-  for (int64_t job_id : expired) verdicts.push_back(Fail(job_id, v1::WORKER_LOST));
+  for (int64_t job_id : expired) verdicts.push_back(Fail(job_id, v1::WORKER_LOST, "", now_us));
 
   for (auto it = workers_.begin(); it != workers_.end();) {
     Worker& worker = it->second;
@@ -193,7 +242,7 @@ Queue::Verdict Queue::GiveBack(int64_t job_id) {
   // A worker that was not heard of since the start has no name yet.
   const v1::Worker& facts = lease.worker->facts;
   const std::string& name = facts.name().empty() ? facts.id() : facts.name();
-  Verdict verdict{job_id, true, job.failures, name, lease.iteration};
+  Verdict verdict{job_id, job.attempt, true, false, job.failures, 0, name, lease.iteration};
   DropLease(job_id);
   Wait(job_id, &job);
   return verdict;

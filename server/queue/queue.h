@@ -236,6 +236,7 @@ class Queue {
     std::string config;  // serialised: a third of the message's size
     int32_t attempt = 0;
     int32_t failures = 0;
+    v1::TrainingCheckpoint checkpoint;
   };
   struct Gang {
     bool seen = false;  // listed by its worker; until then it takes an idle slot
@@ -244,6 +245,7 @@ class Queue {
   struct Worker {
     v1::Worker facts;
     bool connected = false;
+    bool drain = false;         // asked to
     int64_t counted_slots = 0;  // in slots_total_
     absl::btree_map<int64_t, Gang> gangs;
     absl::btree_set<int64_t> unclaimed;  // leases without a gang
@@ -264,6 +266,7 @@ class Queue {
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);
   NewGang GiveGang(Worker* worker, int64_t now_us);
   int64_t GangSize(const Shape& shape, const Worker& worker) const;
+  absl::StatusOr<Worker*> FindWorker(absl::string_view name_or_id);
   int64_t LeaseCount(const Worker& worker) const;
   int64_t IdleSlots(const Worker& worker) const;
   Worker* FindOrAddWorker(const std::string& id);
@@ -271,6 +274,7 @@ class Queue {
   void Recount(Worker* worker);
 
   Options options_;
+  std::map<int64_t, QueuedSweep> sweeps_;
   int64_t next_gang_id_;
   uint64_t revision_ = 0;
   Shapes shapes_;

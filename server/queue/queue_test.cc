@@ -27,7 +27,7 @@ class QueueTest : public testing::Test {
   static std::unique_ptr<Queue> NewQueue() {
     Queue::Options options;
     options.lease_duration_us = kLeaseUs;
-    options.attempts_max = 3;
+    options.retries.worker_lost = options.retries.worker_error = 2;
     options.first_gang_id = 100;
     return std::make_unique<Queue>(options);
   }
@@ -189,7 +189,7 @@ TEST_F(QueueTest, LeasesAreFencedByJobAttemptAndWorker) {
   EXPECT_FALSE(queue_->LeaseIsCurrent(1, 2, "v"));
   EXPECT_FALSE(queue_->LeaseIsCurrent(1, 1, "w"));
   EXPECT_FALSE(queue_->LeaseIsCurrent(2, 1, "v"));
-  queue_->Fail(1, v1::WORKER_ERROR);
+  queue_->Fail(1, v1::WORKER_ERROR, "", now_);
   EXPECT_FALSE(queue_->LeaseIsCurrent(1, 1, "v"));
 }
 
@@ -227,11 +227,11 @@ TEST_F(QueueTest, RetriesAreLimited) {
   AddJobs(1, 1, "a");
   Update(View("w", 1, 1));
   EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
-  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR)}), ElementsAre("1 requeued 1"));
+  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR, "", now_)}), ElementsAre("1 requeued 1"));
   EXPECT_THAT(Assign(), ElementsAre("w: 1/2"));
-  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_LOST)}), ElementsAre("1 requeued 2"));
+  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_LOST, "", now_)}), ElementsAre("1 requeued 2"));
   EXPECT_THAT(Assign(), ElementsAre("w: 1/3"));
-  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR)}), ElementsAre("1 failed 3"));
+  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR, "", now_)}), ElementsAre("1 failed 3"));
   EXPECT_FALSE(queue_->Contains(1));
   EXPECT_THAT(Assign(), IsEmpty());
 }
@@ -241,7 +241,7 @@ TEST_F(QueueTest, WhatWouldHappenAgainIsNotRetried) {
     AddJobs(1, 1, "a");
     Update(View("w", 1, 1));
     Assign();
-    EXPECT_THAT(Lines({queue_->Fail(1, cause)}), ElementsAre("1 failed 1"));
+    EXPECT_THAT(Lines({queue_->Fail(1, cause, "", now_)}), ElementsAre("1 failed 1"));
     EXPECT_FALSE(queue_->Contains(1));
   }
 }
@@ -250,7 +250,7 @@ TEST_F(QueueTest, GangMatesOutliveAMember) {
   AddJobs(1, 3, "a");
   Update(View("w", 1, 3));
   Assign();
-  queue_->Fail(2, v1::DIVERGED);
+  queue_->Fail(2, v1::DIVERGED, "", now_);
   EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1 3/1"));
   queue_->RemoveJob(1);
   queue_->RemoveJob(3);

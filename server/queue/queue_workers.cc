@@ -28,7 +28,10 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
   facts.set_slots_idle(view.slots_idle());
   facts.set_gang_size_max(view.gang_size_max());
   facts.set_last_seen_us(now_us);
-  facts.set_draining(view.draining());
+  facts.set_draining(view.draining() || worker->drain);
+  *facts.mutable_labels() = view.labels();
+  facts.set_memory_bytes(view.memory_bytes());
+  facts.set_place(view.place().empty() ? view.name() : view.place());
   next_expiry_us_ = std::min(next_expiry_us_, now_us + options_.lease_duration_us);
 
   for (const v1::HeldLease& held : view.held()) Renew(held, worker, now_us);
@@ -81,8 +84,10 @@ bool Queue::KnowsWorker(absl::string_view worker_id) const {
 
 bool Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const {
   view->clear_gangs();
+  view->set_drain(false);
   auto worker = workers_.find(std::string(worker_id));
   if (worker == workers_.end()) return true;
+  view->set_drain(worker->second.drain);
   if (!worker->second.unclaimed.empty()) return false;
   for (const auto& [gang_id, gang] : worker->second.gangs) {
     v1::Gang* out = view->add_gangs();
@@ -93,6 +98,8 @@ bool Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) co
       lease->set_job_id(job_id);
       lease->set_attempt(job.attempt);
       lease->mutable_config()->ParseFromString(job.config);
+      if (job.checkpoint.iteration() > 0) *lease->mutable_checkpoint() = job.checkpoint;
+      lease->set_release(worker->second.drain);
     }
   }
   return true;
@@ -122,6 +129,31 @@ std::vector<v1::Worker> Queue::ListWorkers() const {
     return std::tie(a.name(), a.id()) < std::tie(b.name(), b.id());
   });
   return workers;
+}
+
+absl::StatusOr<Queue::Worker*> Queue::FindWorker(absl::string_view name_or_id) {
+  auto by_id = workers_.find(std::string(name_or_id));
+  if (by_id != workers_.end()) return &by_id->second;
+  for (auto& [id, worker] : workers_) {
+    if (worker.facts.name() == name_or_id) return &worker;
+  }
+  return absl::NotFoundError(absl::StrCat("no worker \"", name_or_id, "\""));
+}
+
+absl::StatusOr<v1::Worker> Queue::DrainWorker(absl::string_view name_or_id) {
+  absl::StatusOr<Worker*> worker = FindWorker(name_or_id);
+  if (!worker.ok()) return worker.status();
+  (*worker)->drain = true;
+  (*worker)->facts.set_draining(true);
+  Changed(**worker);
+  Recount(*worker);
+  return (*worker)->facts;
+}
+
+absl::StatusOr<v1::Worker> Queue::ReleaseWorker(absl::string_view name_or_id, int64_t) {
+  absl::StatusOr<Worker*> worker = FindWorker(name_or_id);
+  if (!worker.ok()) return worker.status();
+  return (*worker)->facts;
 }
 
 int64_t Queue::LeaseCount(const Worker& worker) const {
