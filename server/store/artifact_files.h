@@ -1,0 +1,25 @@
+// The files of the artifacts, as far as the engine has to do with them: it decides
+// when one goes, and relies on no file that is gone.
+
+#ifndef MODLAB_SERVER_STORE_ARTIFACT_FILES_H_
+#define MODLAB_SERVER_STORE_ARTIFACT_FILES_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace modlab {
+
+// Thread-safe. `sha256` is 64 lower-case hex digits.
+class ArtifactFiles {
+ public:
+  virtual ~ArtifactFiles() = default;
+
+  // False only if there is no such file.
+  virtual bool Contains(absl::string_view sha256) const = 0;
+  // OK if it is not there.
+  virtual absl::Status Remove(absl::string_view sha256) = 0;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_STORE_ARTIFACT_FILES_H_
