@@ -21,6 +21,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "client/policy.h"
+#include "lib/config/sweep_policy.h"
 #include "lib/config/sweep_spec.h"
 #include "lib/config/words.h"
 #include "modlab/v1/job.pb.h"
@@ -52,6 +54,11 @@ class SweepReader {
   bool ReadAxis(const std::string& field, const YAML::Node& node, v1::Axis* axis);
   bool ReadRange(const std::string& field, const YAML::Node& node, v1::Axis* axis);
   bool ReadValue(const std::string& field, const YAML::Node& node, v1::Axis* axis);
+  bool ReadRequires(const YAML::Node& node);
+  bool ReadLabels(const YAML::Node& node, v1::Requirements* requirements);
+  // One number or word of the policy.
+  bool ReadInteger(const std::string& key, const YAML::Node& node, int32_t* number);
+  bool CheckAt(const YAML::Mark& mark, const absl::Status& status);
   bool CheckField(const std::string& field, const YAML::Node& key_node);
   bool CountValues(const YAML::Node& node, double count);
   // Where the error of ExpandSweep() is, as far as it says so.
@@ -60,6 +67,7 @@ class SweepReader {
   const std::string path_;
   absl::Status status_;
   v1::SweepSpec spec_;
+  v1::SweepPolicy policy_;
   double values_ = 0;
   YAML::Mark top_mark_;
   YAML::Mark name_mark_;
@@ -108,8 +116,7 @@ bool SweepReader::ReadMap(const YAML::Node& node, absl::string_view what, Visit 
 }
 
 bool SweepReader::CheckField(const std::string& field, const YAML::Node& key_node) {
-  const absl::Status status = CheckJobField(field);
-  return status.ok() || Fail(key_node.Mark(), status.message());
+  return CheckAt(key_node.Mark(), CheckJobField(field));
 }
 
 bool SweepReader::ReadTop(const std::string& key, const YAML::Node& key_node,
@@ -130,16 +137,85 @@ bool SweepReader::ReadTop(const std::string& key, const YAML::Node& key_node,
     grid_mark_ = key_node.Mark();
     return ReadGrids(value);
   }
+  if (key == "priority" || key == "max_running") {
+    int32_t number = 0;
+    if (!ReadInteger(key, value, &number)) return false;
+    if (key == "priority") policy_.set_priority(number);
+    if (key == "max_running") policy_.set_max_running(number);
+    return CheckAt(value.Mark(), CheckPolicy(policy_));
+  }
+  if (key == "preempt") {
+    bool preempt = false;
+    if (!value.IsScalar() || !YAML::convert<bool>::decode(value, preempt)) {
+      return Fail(key_node.Mark(),
+                  absl::StrCat("preempt must be true or false, not ", Kind(value)));
+    }
+    policy_.set_preempt(preempt);
+    return true;
+  }
+  if (key == "requires") return ReadRequires(value);
   if (CheckJobField(key).ok()) {
     return Fail(key_node.Mark(),
                 absl::StrCat(key, " belongs under \"defaults\" or \"grid\", indented"));
   }
-  const std::vector<std::string> known = {"name", "defaults", "grid"};
+  const std::vector<std::string> known = {"name",        "defaults", "grid",    "priority",
+                                          "max_running", "preempt",  "requires"};
   const std::string nearest = NearestWord(key, known);
   const std::string hint =
       nearest.empty() ? "; allowed: " : absl::StrCat("; did you mean \"", nearest, "\"? Allowed: ");
   return Fail(key_node.Mark(),
               absl::StrCat("unknown key ", QuotedWord(key), hint, absl::StrJoin(known, ", ")));
+}
+
+bool SweepReader::CheckAt(const YAML::Mark& mark, const absl::Status& status) {
+  return status.ok() || Fail(mark, status.message());
+}
+
+bool SweepReader::ReadInteger(const std::string& key, const YAML::Node& node, int32_t* number) {
+  if (node.IsScalar() && absl::SimpleAtoi(node.Scalar(), number)) return true;
+  return Fail(node.Mark(), absl::StrCat(key, " must be a whole number, not ", Kind(node)));
+}
+
+bool SweepReader::ReadRequires(const YAML::Node& node) {
+  v1::Requirements* const requirements = policy_.mutable_requirements();
+  return ReadMap(
+      node, "requires",
+      [&](const std::string& key, const YAML::Node& key_node, const YAML::Node& value) {
+        if (key == "labels") return ReadLabels(value, requirements);
+        if (key == "device" && value.IsScalar()) {
+          requirements->set_device(value.Scalar());
+          return CheckAt(value.Mark(), CheckRequirements(*requirements));
+        }
+        double gib = 0;
+        if (key == "memory_gib" && value.IsScalar() && absl::SimpleAtod(value.Scalar(), &gib)) {
+          const absl::StatusOr<int64_t> bytes = BytesOfGib(gib);
+          if (bytes.ok()) requirements->set_memory_bytes(*bytes);
+          return CheckAt(value.Mark(), bytes.status());
+        }
+        if (key == "device" || key == "memory_gib") {
+          return Fail(key_node.Mark(),
+                      absl::StrCat(key, " of requires must be a ",
+                                   key == "device" ? "word" : "number", ", not ", Kind(value)));
+        }
+        return Fail(key_node.Mark(),
+                    absl::StrCat("unknown key ", QuotedWord(key),
+                                 " of requires. Allowed: device, memory_gib, labels"));
+      });
+}
+
+bool SweepReader::ReadLabels(const YAML::Node& node, v1::Requirements* requirements) {
+  const auto add = [&](const YAML::Node& label) {
+    if (!label.IsScalar()) {
+      return Fail(label.Mark(), absl::StrCat("labels: a label must be a word, not ", Kind(label)));
+    }
+    requirements->add_labels(label.Scalar());
+    return CheckAt(label.Mark(), CheckRequirements(*requirements));
+  };
+  if (!node.IsSequence()) return add(node);
+  for (const auto& label : node) {
+    if (!add(label)) return false;
+  }
+  return true;
 }
 
 bool SweepReader::ReadDefaults(const YAML::Node& node) {
@@ -153,8 +229,7 @@ bool SweepReader::ReadDefaults(const YAML::Node& node) {
                                                "not ",
                                                Kind(value), "; lists belong under \"grid\""));
         }
-        const absl::Status status = SetJobField(field, value.Scalar(), spec_.mutable_defaults());
-        return status.ok() || Fail(value.Mark(), status.message());
+        return CheckAt(value.Mark(), SetJobField(field, value.Scalar(), spec_.mutable_defaults()));
       });
 }
 
@@ -295,7 +370,7 @@ absl::StatusOr<SweepFile> SweepReader::Read(const YAML::Node& document) {
   if (!jobs.ok()) {
     return ErrorAt(path_, MarkOf(jobs.status()), jobs.status().code(), jobs.status().message());
   }
-  return SweepFile{std::move(spec_), *std::move(jobs)};
+  return SweepFile{std::move(spec_), std::move(policy_), *std::move(jobs)};
 }
 
 }  // namespace

@@ -22,6 +22,15 @@
 //             most 1,000, puts their jobs one after the other. A field that is
 //             also in `defaults` takes the grid's value. A config that occurs
 //             twice is one job.
+//   priority, max_running, preempt, requires
+//             Optional. How the jobs are given to workers (SweepPolicy of
+//             proto/modlab/v1/sweep.proto); nothing here changes a result.
+//               priority     -1000..1000; default 0. Higher ones come first.
+//               max_running  jobs that run at a time, at most; default 0, no limit.
+//               preempt      true or false (default): makes sweeps of a lower
+//                            priority hand back their checkpoints to get room.
+//               requires     a map: device (cpu or cuda), memory_gib (of it, at
+//                            least), labels (a list; the worker has all of them).
 //
 // Values of a field in a grid are one of
 //   8                            a single value
@@ -102,6 +111,7 @@ namespace modlab {
 
 struct SweepFile {
   v1::SweepSpec spec;
+  v1::SweepPolicy policy;
   // Canonical, in the order of the spec, each once.
   std::vector<v1::JobConfig> jobs;
 };

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "client/policy.h"
 #include "lib/config/words.h"
 
 namespace modlab {
@@ -108,6 +109,25 @@ TEST(SweepFileTest, AliasesMeanTheirAnchors) {
               ElementsAre("1", "2", "1", "2"));
 }
 
+TEST(SweepFileTest, PolicyIsReadAndOptional) {
+  const auto plain = ParseSweep(kHead, "f.yaml");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(PolicyText(plain->policy), "");
+  const auto file = ParseSweep(
+      absl::StrCat(kHead,
+                   "priority: -5\n"
+                   "max_running: 12\n"
+                   "preempt: true\n"
+                   "requires: {device: cuda, memory_gib: 1.5, labels: [a100, rack=7]}\n"),
+      "f.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(PolicyText(file->policy),
+            "priority -5, at most 12 running, preempts, needs cuda, 1.5 GiB, a100, rack=7");
+  const auto word = ParseSweep(absl::StrCat(kHead, "requires: {labels: a100}\n"), "f.yaml");
+  ASSERT_TRUE(word.ok()) << word.status();
+  EXPECT_EQ(PolicyText(word->policy), "needs a100");
+}
+
 struct BadCase {
   std::string name;
   // Behind kHead.
@@ -154,6 +174,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "1001000 jobs"},
         BadCase{"KeyTwice", "name: again\n", "4:1", "\"name\" is given twice"},
         BadCase{"FieldTwice", "grid: {rules: 2, rules: 3}\n", "4:18", "\"rules\" is given twice"},
+        BadCase{"PriorityWord", "priority: high\n", "4:11", "whole number, not \"high\""},
+        BadCase{"PriorityRange", "priority: 1001\n", "4:11", "allowed: -1000..1000"},
+        BadCase{"RunningBelowZero", "max_running: -1\n", "4:14", "max_running: -1"},
+        BadCase{"PreemptWord", "preempt: often\n", "4:1", "true or false, not \"often\""},
+        BadCase{"RequiresWord", "requires: gpu\n", "4:11", "requires must be a map"},
+        BadCase{"RequiresKey", "requires: {gpu: 1}\n", "4:12", "device, memory_gib, labels"},
+        BadCase{"RequiresDevice", "requires: {device: gpu}\n", "4:20", "allowed: cpu, cuda"},
+        BadCase{"RequiresMemory", "requires:\n  memory_gib: 0\n", "5:15", "above 0"},
+        BadCase{"RequiresMemoryWord", "requires: {memory_gib: big}\n", "4:12",
+                "must be a number, not \"big\""},
+        BadCase{"RequiresLabel", "requires: {labels: [a, b c]}\n", "4:24", "label: \"b c\""},
+        BadCase{"RequiresLabelMap", "requires: {labels: [{a: b}]}\n", "4:21", "not a map"},
         BadCase{"SecondDocument", "---\nname: b\n", "5:1", "second document"},
         BadCase{"Unclosed", "grid: {rules: [2\n", "5:1", "malformed YAML"},
         BadCase{"Tab", "\tgrid: {}\n", "4:2", "malformed YAML"},
