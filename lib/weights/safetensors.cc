@@ -57,7 +57,7 @@ absl::StatusOr<std::pair<NamedArray, Extent>> ReadEntry(const std::string& name,
 }  // namespace
 
 std::string EncodeSafetensors(const TensorFile& file) {
-  nlohmann::ordered_json header;
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
   uint64_t offset = 0;
   for (const NamedArray& array : file.tensors) {
@@ -120,7 +120,8 @@ absl::StatusOr<TensorFile> DecodeSafetensors(absl::string_view bytes) {
     if (extent.begin != expected) return Malformed(array.name + ": data overlaps or leaves a gap");
     expected = extent.end;
     array.values.resize((extent.end - extent.begin) / sizeof(float));
-    std::memcpy(array.values.data(), data.data() + extent.begin, extent.end - extent.begin);
+    data.copy(reinterpret_cast<char*>(array.values.data()), extent.end - extent.begin,
+              extent.begin);
     file.tensors.push_back(std::move(array));
   }
   return file;

@@ -32,6 +32,12 @@ TEST(SafetensorsTest, ReadsBackWhatItWrote) {
   EXPECT_EQ(file->tensors[1].values, Example().tensors[1].values);
 }
 
+TEST(SafetensorsTest, ReadsBackAFileWithoutTensors) {
+  const auto file = DecodeSafetensors(EncodeSafetensors(TensorFile()));
+  ASSERT_EQ(file.status(), absl::OkStatus());
+  EXPECT_TRUE(file->tensors.empty());
+}
+
 TEST(SafetensorsTest, LaysOutTheHeaderAsTheFormatSays) {
   const std::string bytes = EncodeSafetensors(Example());
   EXPECT_THAT(bytes, testing::HasSubstr(
