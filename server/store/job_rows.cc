@@ -11,9 +11,10 @@ namespace modlab {
 namespace {
 
 // The columns that ReadRow() expects. What a filter looks at stands first.
-#define MODLAB_JOB_COLUMNS                                                      \
-  "jobs.id, config, state, job_key, shape_key, replicate, attempt, iteration, " \
-  "failure, worker_name, created_us, started_us, finished_us, result"
+#define MODLAB_JOB_COLUMNS                                                        \
+  "jobs.id, config, state, job_key, shape_key, replicate, attempt, iteration, "   \
+  "failure, worker_name, created_us, started_us, finished_us, result, failures, " \
+  "not_before_us, checkpoint_iteration, checkpoint_sha256, checkpoint_bytes"
 
 constexpr absl::string_view kOneJob =
     "SELECT " MODLAB_JOB_COLUMNS " FROM jobs LEFT JOIN results ON job = jobs.id WHERE jobs.id = ?1";
@@ -46,6 +47,13 @@ absl::Status ReadRest(const Connection& connection, const Statement& row, v1::Jo
   job->set_created_us(row.Int(10));
   job->set_started_us(row.Int(11));
   job->set_finished_us(row.Int(12));
+  job->set_failures(static_cast<int32_t>(row.Int(14)));
+  job->set_not_before_us(row.Int(15));
+  if (row.Int(16) < 0) {
+    job->clear_checkpoint();
+  } else {
+    *job->mutable_checkpoint() = ReadCheckpoint(row, 16);
+  }
   if (row.IsNull(8)) {
     job->clear_failure();
   } else {
@@ -60,6 +68,15 @@ absl::Status ReadRest(const Connection& connection, const Statement& row, v1::Jo
 }
 
 }  // namespace
+
+v1::TrainingCheckpoint ReadCheckpoint(const Statement& row, int column) {
+  v1::TrainingCheckpoint checkpoint;
+  if (row.Int(column) < 0) return checkpoint;
+  checkpoint.set_iteration(row.Int(column));
+  checkpoint.set_sha256(std::string(row.Text(column + 1)));
+  checkpoint.set_size_bytes(row.Int(column + 2));
+  return checkpoint;
+}
 
 absl::StatusOr<v1::Job> ReadJob(Connection* connection, int64_t id) {
   Statement row = connection->Prepare(kOneJob);

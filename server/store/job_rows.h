@@ -17,6 +17,10 @@
 
 namespace modlab {
 
+// From three columns of jobs, checkpoint_iteration, _sha256 and _bytes, the first of
+// which is `column`. Empty: there is none.
+v1::TrainingCheckpoint ReadCheckpoint(const Statement& row, int column);
+
 // NOT_FOUND.
 absl::StatusOr<v1::Job> ReadJob(Connection* connection, int64_t id);
 

@@ -40,7 +40,7 @@ bool ReaderPool::CanAcquire() const { return in_use_ < connections_max_; }
 
 absl::StatusOr<std::unique_ptr<Connection>> ReaderPool::Open() const {
   absl::StatusOr<std::unique_ptr<Connection>> connection =
-      Connection::Open(path_, Connection::Mode::kReadOnly);
+      Connection::Open(path_, Connection::Mode::kReadOnly, vfs_);
   if (!connection.ok()) return connection.status();
   absl::Status status = (*connection)
                             ->Execute(

@@ -37,8 +37,8 @@ class ReaderPool {
   };
 
   // Opens connections as they are first needed.
-  ReaderPool(std::string path, int connections_max)
-      : path_(std::move(path)), connections_max_(connections_max) {}
+  ReaderPool(std::string path, std::string vfs, int connections_max)
+      : path_(std::move(path)), vfs_(std::move(vfs)), connections_max_(connections_max) {}
 
   absl::StatusOr<Snapshot> Acquire();
 
@@ -48,6 +48,7 @@ class ReaderPool {
   void Release(std::unique_ptr<Connection> connection);
 
   const std::string path_;
+  const std::string vfs_;
   const int connections_max_;
   absl::Mutex mutex_;
   std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mutex_);

@@ -82,13 +82,15 @@ bool Statement::IsNull(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
-absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& path, Mode mode) {
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& path, Mode mode,
+                                                             const std::string& vfs) {
   // Each connection has one user at a time, so SQLite needs no mutex of its own.
   const int flags =
       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
       (mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* handle = nullptr;
-  const int result = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  const int result =
+      sqlite3_open_v2(path.c_str(), &handle, flags, vfs.empty() ? nullptr : vfs.c_str());
   std::unique_ptr<Connection> connection(new Connection(path, handle));
   if (result != SQLITE_OK) return connection->Error(result);
   return connection;
@@ -97,6 +99,16 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
 Connection::~Connection() {
   for (const auto& entry : statements_) sqlite3_finalize(entry.second);
   sqlite3_close(handle_);
+}
+
+absl::Status Connection::AddFunction(const char* name, int arguments,
+                                     void (*function)(sqlite3_context*, int, sqlite3_value**),
+                                     const std::string& context) {
+  // SQLite owns the context, also if this fails.
+  const int result = sqlite3_create_function_v2(
+      handle_, name, arguments, SQLITE_UTF8, new std::string(context), function, nullptr, nullptr,
+      [](void* owned) { delete static_cast<std::string*>(owned); });
+  return result == SQLITE_OK ? absl::OkStatus() : Error(result);
 }
 
 absl::Status Connection::Execute(const std::string& script) {
@@ -129,7 +141,8 @@ absl::Status Connection::Error(int result) const {
   if (handle_ == nullptr) return absl::ResourceExhaustedError("SQLite: out of memory");
   if (IsDiskFull(primary, sqlite3_system_errno(handle_))) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("disk full: cannot write ", path_, "; free some space and try again"));
+        absl::StrCat("disk full, or the database at its limit: cannot write ", path_,
+                     "; free some space, by `modlab prune` say, and try again"));
   }
   const std::string what = absl::StrCat(path_, ": ", sqlite3_errmsg(handle_), " (SQLite error ",
                                         sqlite3_extended_errcode(handle_), ")");

@@ -67,11 +67,18 @@ class Connection {
  public:
   enum class Mode { kReadWriteCreate, kReadOnly };
 
-  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, Mode mode);
+  // `vfs` is the name of SQLite's VFS; empty: the system's.
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, Mode mode,
+                                                          const std::string& vfs = "");
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  // An SQL function of `arguments` arguments. It finds `context`, a std::string, by
+  // sqlite3_user_data().
+  absl::Status AddFunction(const char* name, int arguments,
+                           void (*function)(sqlite3_context*, int, sqlite3_value**),
+                           const std::string& context);
   // Runs a script: any number of statements without parameters.
   absl::Status Execute(const std::string& script);
   // The same text is prepared once in the connection's life, and must not be in

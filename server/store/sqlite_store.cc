@@ -1,11 +1,15 @@
 #include "server/store/sqlite_store.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "server/store/event_rows.h"
 #include "server/store/job_filter.h"
 #include "server/store/job_rows.h"
+#include "server/store/migration_functions.h"
 #include "server/store/page_token.h"
 #include "server/store/schema.h"
 #include "server/store/sweep_rows.h"
@@ -30,11 +34,21 @@ absl::Status Scan(Connection* connection, absl::string_view sweep,
   return ScanJobRows(connection, number, *filter, after_id, visit);
 }
 
+absl::Status LimitSize(Connection* connection, int64_t bytes_max) {
+  Statement page = connection->Prepare("PRAGMA page_size");
+  const absl::StatusOr<bool> row = page.Step();
+  if (!row.ok()) return row.status();
+  // SQLite allows at least the pages that are there.
+  const int64_t pages_max = std::max<int64_t>(bytes_max / page.Int(0), 1);
+  return connection->Execute(absl::StrCat("PRAGMA max_page_count = ", pages_max));
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir) {
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir,
+                                                   const StoreOptions& options) {
   absl::StatusOr<std::unique_ptr<Connection>> connection =
-      Connection::Open(data_dir + "/modlab.db", Connection::Mode::kReadWriteCreate);
+      Connection::Open(data_dir + "/modlab.db", Connection::Mode::kReadWriteCreate, options.vfs);
   if (!connection.ok()) return connection.status();
   absl::Status status = (*connection)
                             ->Execute(
@@ -44,13 +58,16 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir) 
                                 "PRAGMA foreign_keys = ON;"
                                 "PRAGMA journal_size_limit = 67108864;"  // bytes
                                 "PRAGMA cache_size = -65536;");          // KiB
+  if (status.ok() && options.bytes_max > 0)
+    status = LimitSize(connection->get(), options.bytes_max);
+  if (status.ok()) status = AddMigrationFunctions(data_dir, connection->get());
   if (status.ok()) status = Migrate(connection->get(), Migrations());
   if (!status.ok()) return status;
-  return std::make_unique<SqliteStore>(*std::move(connection));
+  return std::make_unique<SqliteStore>(*std::move(connection), options.vfs);
 }
 
-SqliteStore::SqliteStore(std::unique_ptr<Connection> connection)
-    : writer_(std::move(connection)), readers_(writer_.path(), kReadersMax) {}
+SqliteStore::SqliteStore(std::unique_ptr<Connection> connection, const std::string& vfs)
+    : writer_(std::move(connection)), readers_(writer_.path(), vfs, kReadersMax) {}
 
 absl::StatusOr<v1::Sweep> SqliteStore::GetSweep(absl::string_view id_or_name) {
   absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
@@ -95,6 +112,14 @@ absl::StatusOr<std::vector<v1::CurvePoint>> SqliteStore::ReadCurve(int64_t job_i
   absl::Status status = ReadPoints(snapshot->connection(), job_id, &points);
   if (!status.ok()) return status;
   return points;
+}
+
+absl::StatusOr<std::vector<v1::JobEvent>> SqliteStore::ReadEvents(int64_t job_id) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  const absl::StatusOr<v1::Job> job = ReadJob(snapshot->connection(), job_id);
+  if (!job.ok()) return job.status();
+  return modlab::ReadEvents(snapshot->connection(), job_id);
 }
 
 absl::Status SqliteStore::ScanCurves(

@@ -20,8 +20,8 @@ namespace modlab {
 
 class SqliteStore : public Store {
  public:
-  // `connection` may write, and has the newest schema.
-  explicit SqliteStore(std::unique_ptr<Connection> connection);
+  // `connection` may write, and has the newest schema. Readers use `vfs` as well.
+  SqliteStore(std::unique_ptr<Connection> connection, const std::string& vfs);
 
   Writer* writer() override { return &writer_; }
   absl::StatusOr<v1::Sweep> GetSweep(absl::string_view id_or_name) override;
@@ -32,6 +32,7 @@ class SqliteStore : public Store {
                         int64_t after_id,
                         const std::function<bool(const v1::Job&)>& visit) override;
   absl::StatusOr<std::vector<v1::CurvePoint>> ReadCurve(int64_t job_id) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(int64_t job_id) override;
   absl::Status ScanCurves(
       absl::string_view sweep, const std::vector<v1::FieldFilter>& filters,
       const std::function<bool(const v1::Job&, const std::vector<v1::CurvePoint>&)>& visit)

@@ -1,4 +1,5 @@
-// The Store's one writer on SQLite.
+// The Store's one writer on SQLite. sqlite_writer.cc has transactions, loading,
+// artifacts and retention, sqlite_writer_sweeps.cc and sqlite_writer_jobs.cc the rest.
 
 #ifndef MODLAB_SERVER_STORE_SQLITE_WRITER_H_
 #define MODLAB_SERVER_STORE_SQLITE_WRITER_H_
@@ -36,31 +37,58 @@ class SqliteWriter : public Store::Writer {
   absl::Status ReleaseSavepoint() override;
   absl::Status RollbackToSavepoint() override;
 
+  absl::Status LoadSweeps(const std::function<void(const QueuedSweep&)>& visit) override;
   absl::Status LoadUnfinished(const std::function<void(const UnfinishedJob&)>& visit) override;
+
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override;
-  absl::StatusOr<std::string> InsertSweep(const v1::SweepSpec& spec, absl::string_view request_id,
+  absl::StatusOr<QueuedSweep> InsertSweep(const v1::SweepSpec& spec, const v1::SweepPolicy& policy,
+                                          absl::string_view user, absl::string_view request_id,
                                           int64_t now_us) override;
+  absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) override;
+  absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) override;
+  absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) override;
+  absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) override;
+  absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) override;
+  absl::StatusOr<std::vector<int64_t>> ActiveSweeps(int64_t job_id) override;
+  absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
+                                          const std::vector<int64_t>& job_ids) override;
+  absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name, int64_t now_us) override;
+
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override;
   absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical, absl::string_view job_key,
                                     absl::string_view shape_key, int32_t replicate,
-                                    int64_t now_us) override;
-  absl::Status LinkJob(absl::string_view sweep_id, int64_t job_id) override;
-  absl::StatusOr<std::vector<int64_t>> CancelSweep(absl::string_view id_or_name,
-                                                   int64_t now_us) override;
-
+                                    absl::string_view avoid_place, int64_t now_us) override;
   absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
-                            absl::string_view worker_name, int64_t now_us) override;
-  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure* why,
+                            absl::string_view worker_name, absl::string_view worker_place,
+                            int64_t now_us) override;
+  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
+                          int64_t not_before_us, int64_t now_us) override;
+  absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                           int64_t now_us) override;
+  absl::Status RetryJob(int64_t job_id, int64_t now_us) override;
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override;
-  absl::Status CancelJob(int64_t job_id, int64_t now_us) override;
+  absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) override;
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override;
   absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) override;
+  absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
+                              int64_t now_us) override;
+
+  absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
+                                int64_t now_us) override;
+  absl::StatusOr<std::vector<std::string>> FindGarbage(int64_t before_us, int count_max) override;
+  absl::Status ForgetArtifact(absl::string_view sha256) override;
+  absl::StatusOr<int64_t> ArtifactBytes() override;
+
+  absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request,
+                                          int64_t older_than_us) override;
 
  private:
   absl::Status NeedTransaction() const;
-  // Runs a change of the one row of `job_id`. NOT_FOUND where there is none.
-  absl::Status ChangeJob(int64_t job_id, Statement* statement);
+  // Runs a change of the one row of `what` that has the number `id`. NOT_FOUND where
+  // there is none.
+  absl::Status ChangeRow(absl::string_view what, int64_t id, Statement* statement);
+  // The numbers of a job's sweeps that are not cancelled.
+  absl::StatusOr<std::vector<int64_t>> ReadActiveSweeps(int64_t job_id);
 
   const std::unique_ptr<Connection> connection_;
 };

@@ -109,8 +109,10 @@ class Store {
       const std::function<bool(const v1::Job&, const std::vector<v1::CurvePoint>&)>& visit) = 0;
 };
 
-// Every call but Begin() needs an open transaction. A call that fails has
-// changed nothing, but the transaction may be lost: Rollback() then.
+// Every call but Begin() needs an open transaction. A call that is refused as said
+// (NOT_FOUND, FAILED_PRECONDITION, INVALID_ARGUMENT) has changed nothing. After any
+// other failure a part of it may be done, or the transaction be lost:
+// RollbackToSavepoint() then, or Rollback().
 class Store::Writer {
  public:
   virtual ~Writer() = default;
@@ -182,6 +184,7 @@ class Store::Writer {
                                   int64_t now_us) = 0;
   // Back to QUEUED from FAILED or CANCELLED, as a user asked; no failures.
   virtual absl::Status RetryJob(int64_t job_id, int64_t now_us) = 0;
+  // A job that diverged keeps no checkpoint, all others do: queued again, they go on.
   virtual absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) = 0;
   virtual absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) = 0;
   // References the result's weights and drops the checkpoint's. FAILED_PRECONDITION,
@@ -200,11 +203,12 @@ class Store::Writer {
   // A file is about to get its name. Repeating it makes the row young again.
   virtual absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                         int64_t now_us) = 0;
-  // Up to `count_max` artifacts that nothing refers to and that were registered or
-  // referred to last before `before_us`.
+  // Up to `count_max` artifacts that nothing refers to and that were registered, or
+  // let go by a job, last before `before_us`. What Prune() lets go gets no younger.
   virtual absl::StatusOr<std::vector<std::string>> FindGarbage(int64_t before_us,
                                                                int count_max) = 0;
-  // Its file is gone. FAILED_PRECONDITION: something refers to it.
+  // Its file is gone. FAILED_PRECONDITION: something refers to it. Repeating it changes
+  // nothing.
   virtual absl::Status ForgetArtifact(absl::string_view sha256) = 0;
   // Of all rows. Needs no transaction.
   virtual absl::StatusOr<int64_t> ArtifactBytes() = 0;

@@ -72,9 +72,19 @@ absl::StatusOr<int64_t> FindSweep(Connection* connection, absl::string_view id_o
   return SweepNotFound(connection, id_or_name);
 }
 
+absl::StatusOr<QueuedSweep> ReadQueuedSweep(const Connection& connection, const Statement& row) {
+  QueuedSweep sweep;
+  sweep.number = row.Int(0);
+  sweep.id = std::string(row.Text(1));
+  sweep.user = std::string(row.Text(2));
+  absl::Status status = ParseBlob(connection, row.Blob(3), &sweep.policy);
+  if (!status.ok()) return status;
+  return sweep;
+}
+
 absl::StatusOr<v1::Sweep> ReadSweep(Connection* connection, int64_t number) {
   Statement statement = connection->Prepare(
-      "SELECT id, name, created_us, cancelled_us, spec FROM sweeps WHERE number = ?");
+      "SELECT id, name, created_us, cancelled_us, spec, policy, user FROM sweeps WHERE number = ?");
   const absl::StatusOr<bool> row = statement.Bind(number).Step();
   if (!row.ok()) return row.status();
   if (!*row) return absl::NotFoundError(absl::StrCat("no sweep of number ", number));
@@ -83,7 +93,9 @@ absl::StatusOr<v1::Sweep> ReadSweep(Connection* connection, int64_t number) {
   sweep.set_name(std::string(statement.Text(1)));
   sweep.set_created_us(statement.Int(2));
   sweep.set_cancelled_us(statement.Int(3));
+  sweep.set_user(std::string(statement.Text(6)));
   absl::Status status = ParseBlob(*connection, statement.Blob(4), sweep.mutable_spec());
+  if (status.ok()) status = ParseBlob(*connection, statement.Blob(5), sweep.mutable_policy());
   if (status.ok()) status = Count(connection, number, &sweep);
   if (!status.ok()) return status;
   return sweep;

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "modlab/v1/sweep.pb.h"
+#include "server/queue/unfinished_job.h"
 #include "server/store/sqlite.h"
 
 namespace modlab {
@@ -16,6 +17,10 @@ namespace modlab {
 // sweeps.number of an id or, failing that, of the newest sweep of a name.
 // NOT_FOUND names the nearest known sweep, or says that there are none.
 absl::StatusOr<int64_t> FindSweep(Connection* connection, absl::string_view id_or_name);
+
+// What ReadQueuedSweep() reads, from column 0 on.
+#define MODLAB_QUEUED_SWEEP_COLUMNS "number, id, user, policy"
+absl::StatusOr<QueuedSweep> ReadQueuedSweep(const Connection& connection, const Statement& row);
 
 // The sweep with its counts and iterations. NOT_FOUND.
 absl::StatusOr<v1::Sweep> ReadSweep(Connection* connection, int64_t number);

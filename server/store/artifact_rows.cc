@@ -1,0 +1,52 @@
+#include "server/store/artifact_rows.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace modlab {
+
+absl::Status CheckArtifact(Connection* connection, absl::string_view sha256) {
+  Statement row = connection->Prepare("SELECT 1 FROM artifacts WHERE sha256 = ?");
+  const absl::StatusOr<bool> found = row.BindText(sha256).Step();
+  if (!found.ok()) return found.status();
+  if (*found) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("no artifact ", sha256, ": it was not uploaded, or is removed"));
+}
+
+absl::Status AddReference(Connection* connection, int64_t job_id, ArtifactRole role,
+                          absl::string_view sha256) {
+  return connection->Prepare("INSERT INTO artifact_refs (sha256, role, job) VALUES (?, ?, ?)")
+      .BindText(sha256)
+      .Bind(static_cast<int64_t>(role))
+      .Bind(job_id)
+      .Run();
+}
+
+absl::Status DropReference(Connection* connection, int64_t job_id, ArtifactRole role,
+                           int64_t now_us) {
+  absl::Status status =
+      connection
+          ->Prepare(
+              "UPDATE artifacts SET touched_us = max(touched_us, ?)"
+              "  WHERE sha256 IN (SELECT sha256 FROM artifact_refs WHERE job = ? AND role = ?)")
+          .Bind(now_us)
+          .Bind(job_id)
+          .Bind(static_cast<int64_t>(role))
+          .Run();
+  if (!status.ok() || connection->changes() == 0) return status;
+  return connection->Prepare("DELETE FROM artifact_refs WHERE job = ? AND role = ?")
+      .Bind(job_id)
+      .Bind(static_cast<int64_t>(role))
+      .Run();
+}
+
+absl::StatusOr<Garbage> CountGarbage(Connection* connection) {
+  Statement row = connection->Prepare(
+      "SELECT count(*), sum(size_bytes) FROM artifacts INDEXED BY artifacts_garbage WHERE refs = "
+      "0");
+  const absl::StatusOr<bool> found = row.Step();
+  if (!found.ok()) return found.status();
+  return Garbage{row.Int(0), row.Int(1)};
+}
+
+}  // namespace modlab

@@ -1,0 +1,38 @@
+// Which artifacts there are and which jobs need them: each call works on the
+// connection that it is given, within its transaction.
+
+#ifndef MODLAB_SERVER_STORE_ARTIFACT_ROWS_H_
+#define MODLAB_SERVER_STORE_ARTIFACT_ROWS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/store/sqlite.h"
+#include "server/store/store.h"
+
+namespace modlab {
+
+// FAILED_PRECONDITION: the artifact has no row.
+absl::Status CheckArtifact(Connection* connection, absl::string_view sha256);
+
+// The job needs the artifact, which has a row, in this role, in which it has none yet.
+absl::Status AddReference(Connection* connection, int64_t job_id, ArtifactRole role,
+                          absl::string_view sha256);
+
+// The job needs its artifact in this role no longer, if it has one. The artifact is
+// young as of `now_us`: somebody may be reading it.
+absl::Status DropReference(Connection* connection, int64_t job_id, ArtifactRole role,
+                           int64_t now_us);
+
+// How many artifacts nothing refers to, and their bytes together.
+struct Garbage {
+  int64_t artifacts = 0;
+  int64_t bytes = 0;
+};
+absl::StatusOr<Garbage> CountGarbage(Connection* connection);
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_STORE_ARTIFACT_ROWS_H_

@@ -1,0 +1,64 @@
+#include "server/store/migration_functions.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "modlab/v1/job.pb.h"
+#include "server/store/store.h"
+
+namespace modlab {
+namespace {
+
+absl::string_view BlobOf(sqlite3_value* value) {
+  const void* data = sqlite3_value_blob(value);
+  return absl::string_view(static_cast<const char*>(data),
+                           static_cast<size_t>(sqlite3_value_bytes(value)));
+}
+
+bool IsSha256(absl::string_view name) {
+  return name.size() == 64 && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+void ResultWeights(sqlite3_context* context, int /*count*/, sqlite3_value** arguments) {
+  const absl::string_view blob = BlobOf(arguments[0]);
+  v1::JobResult result;
+  if (!result.ParseFromArray(blob.data(), static_cast<int>(blob.size()))) {
+    return sqlite3_result_error(context, "damaged: a modlab.v1.JobResult in it cannot be read", -1);
+  }
+  const auto role = static_cast<ArtifactRole>(sqlite3_value_int(arguments[1]));
+  const std::string& sha256 =
+      role == ArtifactRole::kBest ? result.best().checkpoint_sha256() : result.checkpoint_sha256();
+  if (!IsSha256(sha256)) return sqlite3_result_null(context);
+  sqlite3_result_text64(context, sha256.data(), sha256.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+void ArtifactBytes(sqlite3_context* context, int /*count*/, sqlite3_value** arguments) {
+  const auto* data_dir = static_cast<const std::string*>(sqlite3_user_data(context));
+  const absl::string_view sha256 = BlobOf(arguments[0]);
+  struct stat file = {};
+  if (!IsSha256(sha256) ||
+      stat(absl::StrCat(*data_dir, "/artifacts/", sha256.substr(0, 2), "/", sha256).c_str(),
+           &file) != 0) {
+    return sqlite3_result_null(context);
+  }
+  sqlite3_result_int64(context, file.st_size);
+}
+
+}  // namespace
+
+absl::Status AddMigrationFunctions(const std::string& data_dir, Connection* connection) {
+  absl::Status status = connection->AddFunction("result_weights", 2, ResultWeights, /*context=*/"");
+  if (!status.ok()) return status;
+  return connection->AddFunction("artifact_bytes", 1, ArtifactBytes, data_dir);
+}
+
+}  // namespace modlab
