@@ -50,7 +50,7 @@ Cluster::~Cluster() {
   std::filesystem::remove_all(dir_, ignored);
 }
 
-Process* Cluster::StartCoordinator(int lease_seconds) {
+Process* Cluster::StartCoordinator(int lease_seconds, const std::vector<std::string>& extra) {
   const std::string log = absl::StrCat(dir_, "/modlabd-", ++coordinators_, ".log");
   std::vector<std::string> argv = {ModlabdPath(),
                                    "--data-dir",
@@ -59,6 +59,7 @@ Process* Cluster::StartCoordinator(int lease_seconds) {
                                    address_,
                                    "--lease-seconds",
                                    absl::StrCat(lease_seconds)};
+  argv.insert(argv.end(), extra.begin(), extra.end());
   Process* process = &processes_.emplace_back(std::move(argv), log, log);
   logs_.push_back(log);
   std::string text;
@@ -78,12 +79,15 @@ Process* Cluster::StartCoordinator(int lease_seconds) {
   return process;
 }
 
-Process* Cluster::StartWorker(int gang) {
+Process* Cluster::StartWorker(int gang, const std::vector<std::string>& extra,
+                              const std::string& address) {
   const std::string name = absl::StrCat("worker-", ++workers_);
   const std::string log = absl::StrCat(dir_, "/", name, ".log");
-  std::vector<std::string> argv = {WorkerPath(), "--server", address_, "--device",         "cpu",
-                                   "--slots",    "1",        "--gang", absl::StrCat(gang), "--name",
-                                   name};
+  std::vector<std::string> argv = {WorkerPath(), "--server", address.empty() ? address_ : address,
+                                   "--device",   "cpu",      "--slots",
+                                   "1",          "--gang",   absl::StrCat(gang),
+                                   "--name",     name};
+  argv.insert(argv.end(), extra.begin(), extra.end());
   logs_.push_back(log);
   return &processes_.emplace_back(std::move(argv), log, log);
 }
@@ -134,21 +138,26 @@ std::string Cluster::Submit(const std::string& yaml, const std::vector<std::stri
 Json Cluster::Sweep(const std::string& sweep) { return Row({"show", sweep}); }
 
 bool Cluster::WaitForSweep(const std::string& sweep,
-                           const std::function<bool(const Json&)>& condition) {
-  return WaitUntil([&] {
-    // Each look is a process: leave the machine to those under test.
-    absl::SleepFor(absl::Milliseconds(50));
-    return condition(Sweep(sweep));
-  });
+                           const std::function<bool(const Json&)>& condition,
+                           absl::Duration patience) {
+  return WaitUntil(
+      [&] {
+        // Each look is a process: leave the machine to those under test.
+        absl::SleepFor(absl::Milliseconds(50));
+        return condition(Sweep(sweep));
+      },
+      patience);
 }
 
-Json Cluster::WaitForEnd(const std::string& sweep) {
+Json Cluster::WaitForEnd(const std::string& sweep, absl::Duration patience) {
   Json row = Json::object();
-  EXPECT_TRUE(WaitForSweep(sweep,
-                           [&row](const Json& seen) {
-                             row = seen;
-                             return row.value("queued", 1) == 0 && row.value("running", 1) == 0;
-                           }))
+  EXPECT_TRUE(WaitForSweep(
+      sweep,
+      [&row](const Json& seen) {
+        row = seen;
+        return row.value("queued", 1) == 0 && row.value("running", 1) == 0;
+      },
+      patience))
       << "the sweep does not end: " << row.dump();
   return row;
 }

@@ -44,9 +44,11 @@ class Cluster {
   // Starts modlabd on data_dir() and waits until it is ready; a test failure if
   // it is not. A lease of 2 s is long enough for a loaded machine, and short
   // enough to wait for. Returns a process that this object owns.
-  Process* StartCoordinator(int lease_seconds = 2);
-  // One slot on the CPU; gangs of at most `gang` jobs.
-  Process* StartWorker(int gang);
+  Process* StartCoordinator(int lease_seconds = 2, const std::vector<std::string>& extra = {});
+  // One slot on the CPU; gangs of at most `gang` jobs. `address`: where it finds the
+  // coordinator, if not at address().
+  Process* StartWorker(int gang, const std::vector<std::string>& extra = {},
+                       const std::string& address = "");
 
   // Runs modlab against this coordinator.
   Output Modlab(std::vector<std::string> args, absl::Duration patience = kPatience);
@@ -66,9 +68,10 @@ class Cluster {
   // The sweep as `modlab show` has it.
   Json Sweep(const std::string& sweep);
   // Waits until no job of the sweep is queued or running; returns Sweep().
-  Json WaitForEnd(const std::string& sweep);
+  Json WaitForEnd(const std::string& sweep, absl::Duration patience = kPatience);
   // Polls Sweep() until `condition` holds; false if it did not come about.
-  bool WaitForSweep(const std::string& sweep, const std::function<bool(const Json&)>& condition);
+  bool WaitForSweep(const std::string& sweep, const std::function<bool(const Json&)>& condition,
+                    absl::Duration patience = kPatience);
 
  private:
   std::string Scratch();
