@@ -7,34 +7,39 @@
 // every caller that wanted to write gets the error and the queue is read back
 // from the store; the engine goes on.
 //
-// Workers are told at once when what they should hold changes.
+// Workers are told at once when what they should hold changes. What is decided is
+// in EngineCore; here are the thread, the inbox and the clock.
 //
-// Thread-safe. Calls that return a StatusOr block until they are answered:
-// RESOURCE_EXHAUSTED when too many wait or the disk is full, UNAVAILABLE while
-// stopping, INTERNAL for a damaged store.
+// Thread-safe. Calls that return a status block until they are answered, but for
+// Synchronise(): RESOURCE_EXHAUSTED when too many wait or the disk is full,
+// UNAVAILABLE while stopping, INTERNAL for a damaged store.
 
 #ifndef MODLAB_SERVER_ENGINE_ENGINE_H_
 #define MODLAB_SERVER_ENGINE_ENGINE_H_
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "modlab/v1/coordinator.pb.h"
 #include "modlab/v1/sweep.pb.h"
 #include "modlab/v1/worker.pb.h"
+#include "server/engine/engine_core.h"
 #include "server/engine/inbox.h"
-#include "server/engine/ledger.h"
-#include "server/engine/sessions.h"
+#include "server/engine/sweep_plan.h"
 #include "server/engine/sweep_steps.h"
 #include "server/engine/worker_channel.h"
+#include "server/store/artifact_files.h"
 #include "server/store/store.h"
 
 namespace modlab {
@@ -44,16 +49,15 @@ class Engine {
   // Microseconds since the Unix epoch; never runs backwards. Thread-safe.
   using Clock = std::function<int64_t()>;
 
-  struct Options {
-    int64_t lease_duration_us = 10'000'000;
-    int32_t attempts_max = 3;
+  struct Options : EngineCore::Options {
     size_t commands_max = 65'536;  // that wait
   };
 
-  // Fills the queue from the store and starts the thread. `store` and `writer`
-  // (the store's) must outlive the engine, which alone uses the writer.
+  // Fills the queue from the store and starts the thread. `store`, `writer` (the
+  // store's) and `files` must outlive the engine, which alone uses the writer.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(Store* store, Store::Writer* writer,
-                                                       Clock clock, const Options& options);
+                                                       ArtifactFiles* files, Clock clock,
+                                                       const Options& options);
   // Stops.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -65,13 +69,28 @@ class Engine {
 
   // -- users -------------------------------------------------------------------
 
-  // Errors of the three: see SweepService.
+  // Errors: see sweep_steps.h and SweepService.
   absl::StatusOr<CreatedSweep> CreateSweep(const SweepPlan& plan);
+  absl::StatusOr<PlacedJobs> ExtendSweep(const ExtensionPlan& plan);
+  absl::Status UpdateSweep(const v1::UpdateSweepRequest& request);
   absl::StatusOr<int64_t> CancelSweep(const std::string& sweep);
+  absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::CancelJobsRequest& request);
   absl::StatusOr<int64_t> RetryJobs(const v1::RetryJobsRequest& request);
-  absl::StatusOr<std::vector<v1::Worker>> ListWorkers();
   // Of those of `jobs` that run, together, as last reported.
   absl::StatusOr<double> IterationsPerSecond(const std::vector<int64_t>& jobs);
+
+  // Errors: see WorkerService.
+  absl::StatusOr<std::vector<v1::Worker>> ListWorkers();
+  absl::StatusOr<v1::Worker> DrainWorker(const std::string& name_or_id);
+  absl::StatusOr<v1::Worker> ReleaseWorker(const std::string& name_or_id);
+
+  // -- care --------------------------------------------------------------------
+
+  absl::StatusOr<EngineStatus> GetStatus();
+  // Errors: see CoordinatorService.
+  absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request);
+  // A file of this content is about to get its name; once it is OK it may.
+  absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes);
 
   // -- workers -----------------------------------------------------------------
 
@@ -85,39 +104,26 @@ class Engine {
   void CloseStreams();
 
  private:
-  struct Answer {
-    Command command;
-    absl::Status status;
-    bool wrote = false;
-  };
+  Engine(Store* store, Store::Writer* writer, ArtifactFiles* files, Clock clock,
+         const Options& options);
 
-  Engine(Store* store, Store::Writer* writer, Clock clock, const Options& options);
-
+  absl::Status Do(Ledger::Step step, bool reads_store = false);
   template <typename T>
   absl::StatusOr<T> Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step,
                          bool reads_store = false);
   absl::Status Post(Command command);
-  absl::Status TakeWorkerView(const v1::WorkerView& view,
-                              const std::shared_ptr<WorkerChannel>& channel, Ledger* ledger,
-                              int64_t now_us);
 
   void Loop();
   void NoticeStandstill(int64_t now_us);
-  void RunBatch(Inbox::Batch batch);
-  void RunOwnSteps(int64_t heard_until_us);
-  void Flush(int64_t now_us);
+  std::optional<int64_t> HeardUntil(int64_t now_us, std::optional<int64_t> next_posted_us) const;
 
-  Store* const store_;
   const Clock clock_;
-  const Options options_;
+  const int64_t lease_duration_us_;
   Inbox inbox_;
   std::atomic<bool> streams_closed_{false};
 
   // Only for the thread.
-  Ledger ledger_;
-  Sessions sessions_;
-  std::vector<Answer> answers_;  // due after the next commit
-  int64_t own_steps_from_us_ = 0;
+  EngineCore core_;
   int64_t expire_from_us_ = 0;
   std::chrono::steady_clock::time_point last_batch_;
 

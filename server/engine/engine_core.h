@@ -107,7 +107,7 @@ class EngineCore {
                               int64_t now_us);
   void RunOwnStep(const Ledger::Step& step, int64_t now_us);
   absl::Status RemoveGarbage(Ledger* ledger, int64_t now_us);
-  void NoticeTrouble(const absl::Status& why, int64_t now_us);
+  void NoticeTroubleTime(int64_t began_us, int64_t ended_us);
   void Flush(int64_t now_us);
 
   Store* const store_;
@@ -121,9 +121,10 @@ class EngineCore {
 
   absl::Status trouble_;      // why nothing can be written
   absl::Status new_trouble_;  // since the last commit
-  // The last time, or times close together, that reports could not be taken.
+  // The last time, or times close together, at which reports could not be taken.
   int64_t trouble_began_us_ = 0;
   int64_t trouble_ended_us_;
+  int64_t settled_us_;
   int64_t garbage_from_us_ = 0;
 
   Tally since_start_;

@@ -15,20 +15,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "lib/sync/mutex.h"
-#include "server/engine/ledger.h"
+#include "server/engine/command.h"
 
 namespace modlab {
-
-struct Command {
-  Ledger::Step run;
-  // Called once, on the engine's thread: after the commit if `run` wrote.
-  std::function<void(const absl::Status&)> done;
-  // `run` reads the store itself: earlier commands are committed before it.
-  bool reads_store = false;
-  // Must not be refused for want of room. Such commands are few by themselves.
-  bool urgent = false;
-  int64_t posted_us = 0;
-};
 
 // Thread-safe.
 class Inbox {

@@ -13,7 +13,10 @@ Ledger::Ledger(Store::Writer* writer, const Queue::Options& options)
 absl::Status Ledger::Load(int64_t now_us) {
   auto fresh = std::make_unique<Queue>(options_);
   absl::Status status =
-      writer_->LoadUnfinished([&](const UnfinishedJob& job) { fresh->AddJob(job, now_us); });
+      writer_->LoadSweeps([&](const QueuedSweep& sweep) { fresh->SetSweep(sweep); });
+  if (status.ok()) {
+    status = writer_->LoadUnfinished([&](const UnfinishedJob& job) { fresh->AddJob(job, now_us); });
+  }
   stale_ = !status.ok();
   if (!status.ok()) return status;
   fresh->AdoptWorkers(*queue_);
@@ -29,9 +32,11 @@ absl::Status Ledger::Run(const Step& step, int64_t now_us) {
     if (!status.ok()) return status;
   }
   const uint64_t revision = queue_->revision();
+  const Tally before = tally_;
   absl::Status status = step(this, now_us);
   if (status.ok() && step_wrote_) status = writer_->ReleaseSavepoint();
   if (status.ok()) return status;
+  tally_ = before;
   if (step_wrote_) UndoStep(status);
   if (queue_->revision() != revision && lost_.ok()) {
     absl::Status loaded = Load(now_us);
@@ -50,9 +55,13 @@ void Ledger::UndoStep(const absl::Status& why) {
 absl::Status Ledger::Commit(int64_t now_us) {
   if (!open_) return absl::OkStatus();
   open_ = false;
+  const Tally counted = std::exchange(tally_, Tally());
   absl::Status status = std::exchange(lost_, absl::OkStatus());
   if (status.ok()) status = writer_->Commit();
-  if (status.ok()) return status;
+  if (status.ok()) {
+    committed_ += counted;
+    return status;
+  }
   spdlog::error("nothing was written: {}", status.ToString());
   writer_->Rollback();
   absl::Status loaded = Load(now_us);

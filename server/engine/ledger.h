@@ -14,9 +14,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/engine/tally.h"
 #include "server/queue/queue.h"
 #include "server/store/store.h"
 
@@ -36,14 +38,20 @@ class Ledger {
   // Whether the last step asked for the writer.
   bool step_wrote() const { return step_wrote_; }
 
+  // Whether a transaction waits to be committed.
+  bool open() const { return open_; }
   // Puts on disk what the steps since the last Commit() wrote. On an error none
   // of it happened. OK if none wrote.
   absl::Status Commit(int64_t now_us);
+  // What was counted and committed since the last call.
+  Tally TakeTally() { return std::exchange(committed_, Tally()); }
 
   // -- for steps -----------------------------------------------------------------
 
   absl::StatusOr<Store::Writer*> Write();
   Queue& queue() { return *queue_; }
+  // For counting what the step does; undone with it.
+  Tally& tally() { return tally_; }
 
  private:
   void UndoStep(const absl::Status& why);
@@ -55,6 +63,8 @@ class Ledger {
   bool step_wrote_ = false;  // the step has a savepoint
   bool stale_ = false;       // the queue must be filled again before use
   absl::Status lost_;        // why the open transaction cannot be committed
+  Tally tally_;              // of the open transaction
+  Tally committed_;
 };
 
 }  // namespace modlab

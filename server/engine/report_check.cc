@@ -7,6 +7,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/sweep_policy.h"
+#include "lib/config/words.h"
+#include "server/store/artifact_files.h"
 
 namespace modlab {
 
@@ -15,6 +18,9 @@ namespace {
 constexpr int kSlotsMax = 1024;
 constexpr int kGangSizeMax = 4096;
 constexpr size_t kNameBytesMax = 128;
+constexpr size_t kDeviceNameBytesMax = 256;
+constexpr size_t kPlaceBytesMax = 160;
+constexpr int kLabelsMax = 64;
 
 bool IsLowerHex(absl::string_view text, size_t digits) {
   if (text.size() != digits) return false;
@@ -28,6 +34,21 @@ absl::Status CheckRange(absl::string_view field, int64_t value, int64_t low, int
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(field, " is ", value, "; allowed are ", low, " to ", high));
+}
+
+// Shown in tables and logs, so of one line.
+absl::Status CheckText(absl::string_view field, absl::string_view text, size_t low, size_t high) {
+  if (text.size() < low || text.size() > high) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, " has ", text.size(), " characters; allowed are ", low, " to ", high));
+  }
+  for (char c : text) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(field, " is ", QuotedWord(text), "; control characters are not allowed"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 template <typename Values>
@@ -82,18 +103,29 @@ absl::Status CheckView(const v1::WorkerView& view) {
   if (!IsLowerHex(view.worker_id(), 32)) {
     return absl::InvalidArgumentError("worker_id must be 32 lower-case hex digits");
   }
-  if (view.name().empty() || view.name().size() > kNameBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "name has ", view.name().size(), " characters; allowed are 1 to ", kNameBytesMax));
+  absl::Status status = CheckText("name", view.name(), 1, kNameBytesMax);
+  if (status.ok()) {
+    status = CheckText("device_name", view.device_name(), 0, kDeviceNameBytesMax);
   }
+  if (status.ok()) status = CheckText("place", view.place(), 0, kPlaceBytesMax);
+  if (!status.ok()) return status;
   if (view.device() != "cpu" && view.device() != "cuda") {
     return absl::InvalidArgumentError(absl::StrCat("device is \"", view.device().substr(0, 64),
                                                    "\"; allowed are \"cpu\" and \"cuda\""));
   }
-  absl::Status status = CheckRange("slots", view.slots(), 1, kSlotsMax);
+  status = CheckRange("slots", view.slots(), 1, kSlotsMax);
   if (status.ok()) status = CheckRange("gang_size_max", view.gang_size_max(), 1, kGangSizeMax);
   if (status.ok()) status = CheckRange("slots_idle", view.slots_idle(), 0, view.slots());
+  if (status.ok()) status = CheckRange("memory_bytes", view.memory_bytes(), 0, INT64_MAX);
   if (!status.ok()) return status;
+  if (view.labels_size() > kLabelsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("labels has ", view.labels_size(), "; at most ", kLabelsMax, " are allowed"));
+  }
+  for (const std::string& label : view.labels()) {
+    status = CheckLabel(label);
+    if (!status.ok()) return status;
+  }
   uint64_t previous = 0;
   for (const v1::Report& report : view.reports()) {
     if (report.number() <= previous) {
@@ -108,7 +140,13 @@ absl::Status CheckView(const v1::WorkerView& view) {
 
 absl::Status CheckPoint(const v1::CurvePoint& point, const v1::JobConfig& config) {
   absl::Status status = CheckRange("iteration", point.iteration(), 0, config.iterations());
-  if (status.ok()) status = CheckMetrics(point.values());
+  if (!status.ok()) return status;
+  if (point.iteration() % config.eval_interval() != 0 && point.iteration() != config.iterations()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("iteration is ", point.iteration(), "; the job has points at multiples of ",
+                     config.eval_interval(), " and at ", config.iterations()));
+  }
+  status = CheckMetrics(point.values());
   if (status.ok() && point.has_activation()) status = CheckActivation(point.activation(), config);
   return status;
 }
@@ -124,6 +162,17 @@ absl::Status CheckResult(const v1::JobResult& result, const v1::JobConfig& confi
     return absl::InvalidArgumentError(absl::StrCat("wall_seconds is ", result.wall_seconds()));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckCheckpoint(const v1::TrainingCheckpoint& checkpoint,
+                             const v1::JobConfig& config) {
+  if (!IsLowerHex(checkpoint.sha256(), 64)) {
+    return absl::InvalidArgumentError("checkpoint sha256 must be 64 lower-case hex digits");
+  }
+  absl::Status status =
+      CheckRange("checkpoint iteration", checkpoint.iteration(), 1, config.iterations());
+  if (!status.ok()) return status;
+  return CheckRange("checkpoint size_bytes", checkpoint.size_bytes(), 1, kArtifactBytesMax);
 }
 
 }  // namespace modlab

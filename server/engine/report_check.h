@@ -15,11 +15,15 @@ inline constexpr int kMetricsMax = 64;
 // stream ends. Reports are looked at one by one, by the functions below.
 absl::Status CheckView(const v1::WorkerView& view);
 
-// INVALID_ARGUMENT for an iteration beyond the config's, more than kMetricsMax
-// values, a value that is not a finite number, or an activation matrix of the
-// wrong size.
+// INVALID_ARGUMENT for an iteration at which the config has no point (beyond its
+// last, in a result), more than kMetricsMax values, a value that is not a finite
+// number, or an activation matrix of the wrong size.
 absl::Status CheckPoint(const v1::CurvePoint& point, const v1::JobConfig& config);
 absl::Status CheckResult(const v1::JobResult& result, const v1::JobConfig& config);
+
+// INVALID_ARGUMENT for an iteration that is not the config's, a name that is no
+// SHA-256, or a size that no artifact has.
+absl::Status CheckCheckpoint(const v1::TrainingCheckpoint& checkpoint, const v1::JobConfig& config);
 
 }  // namespace modlab
 

@@ -1,89 +1,124 @@
 #include "server/engine/sweep_steps.h"
 
+#include <functional>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "lib/config/job_config.h"
-#include "lib/config/sweep_spec.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "lib/config/sweep_policy.h"
 
 namespace modlab {
 
 namespace {
 
-constexpr size_t kRequestIdBytesMax = 64;
-
-// A job known before: back in the queue with a fresh count of failures.
-absl::Status Requeue(UnfinishedJob job, Ledger* ledger, int64_t now_us) {
+// Jobs known before: back in the queue without failures. They may belong to sweeps
+// that had nothing left to do, and that the queue does not know.
+absl::Status Requeue(std::vector<UnfinishedJob> jobs, Ledger* ledger, int64_t now_us) {
+  if (jobs.empty()) return absl::OkStatus();
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
-  absl::Status status = (*writer)->RequeueJob(job.id, 0, nullptr, now_us);
+  for (UnfinishedJob& job : jobs) {
+    absl::Status status = (*writer)->RetryJob(job.id, now_us);
+    if (!status.ok()) return status;
+    absl::StatusOr<std::vector<int64_t>> sweeps = (*writer)->ActiveSweeps(job.id);
+    if (!sweeps.ok()) return sweeps.status();
+    job.sweeps = *std::move(sweeps);
+  }
+  absl::Status status =
+      (*writer)->LoadSweeps([&](const QueuedSweep& sweep) { ledger->queue().SetSweep(sweep); });
   if (!status.ok()) return status;
-  job.state = v1::QUEUED;
-  ledger->queue().AddJob(job, now_us);
+  for (const UnfinishedJob& job : jobs) ledger->queue().AddJob(job, now_us);
   return absl::OkStatus();
 }
 
-// Makes, shares or requeues one job; returns its id.
-absl::StatusOr<int64_t> PlaceJob(const SweepPlan& plan, const SweepPlan::PlannedJob& planned,
-                                 Store::Writer* writer, Ledger* ledger, int64_t now_us,
-                                 CreatedSweep* counts) {
+struct Placement {
+  int64_t sweep = 0;
+  bool force = false;
+  bool avoid_earlier_workers = false;
+};
+
+// Makes or shares one job; one that ended without a result goes to `again`.
+absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
+                      const JobPlan::PlannedJob& planned, Store::Writer* writer, Ledger* ledger,
+                      int64_t now_us, PlacedJobs* counts, std::vector<UnfinishedJob>* again) {
   absl::StatusOr<std::optional<KnownJob>> known = writer->FindJob(planned.job_key);
   if (!known.ok()) return known.status();
 
   UnfinishedJob job;
-  job.shape_key = plan.shape_keys[planned.shape];
+  job.shape_key = shape_key;
   job.config = planned.config;
-  if (!known->has_value() || plan.force) {
-    const int32_t replicate = known->has_value() ? (*known)->newest_replicate + 1 : 0;
-    absl::StatusOr<int64_t> id =
-        writer->InsertJob(planned.config, planned.job_key, job.shape_key, replicate, now_us);
+  if (!known->has_value() || placement.force) {
+    int32_t replicate = 0;
+    if (known->has_value()) {
+      replicate = (*known)->newest_replicate + 1;
+      if (placement.avoid_earlier_workers) job.avoid_place = (*known)->place;
+    }
+    absl::StatusOr<int64_t> id = writer->InsertJob(planned.config, planned.job_key, shape_key,
+                                                   replicate, job.avoid_place, now_us);
     if (!id.ok()) return id.status();
     job.id = *id;
+    job.sweeps = {placement.sweep};
     ledger->queue().AddJob(job, now_us);
-    ++counts->jobs_created;
-    return *id;
+    ++counts->created;
+    return writer->LinkJob(placement.sweep, *id).status();
   }
   const KnownJob& old = **known;
-  if (old.state != v1::FAILED && old.state != v1::CANCELLED) {
-    ++counts->jobs_shared;
-    return old.id;
+  absl::Status linked = writer->LinkJob(placement.sweep, old.id).status();
+  if (!linked.ok()) return linked;
+  if (old.state == v1::FAILED || old.state == v1::CANCELLED) {
+    job.id = old.id;
+    job.attempt = old.attempt;
+    job.checkpoint = old.checkpoint;
+    again->push_back(std::move(job));
+    ++counts->requeued;
+    return absl::OkStatus();
   }
-  job.id = old.id;
-  job.attempt = old.attempt;
-  absl::Status status = Requeue(std::move(job), ledger, now_us);
+  if (ledger->queue().Contains(old.id)) ledger->queue().LinkJob(old.id, placement.sweep);
+  ++counts->shared;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PlacedJobs> PlaceJobs(const Placement& placement, const JobPlan& plan,
+                                     Store::Writer* writer, Ledger* ledger, int64_t now_us) {
+  PlacedJobs counts;
+  std::vector<UnfinishedJob> again;
+  for (const JobPlan::PlannedJob& planned : plan.jobs) {
+    absl::Status status = PlaceJob(placement, plan.shape_keys[planned.shape], planned, writer,
+                                   ledger, now_us, &counts, &again);
+    if (!status.ok()) return status;
+  }
+  absl::Status status = Requeue(std::move(again), ledger, now_us);
   if (!status.ok()) return status;
-  ++counts->jobs_requeued;
-  return old.id;
+  return counts;
+}
+
+// The sweep that a request names, and the jobs of it that are in one of `states` and
+// pass the request's filters.
+absl::Status ScanSweep(Store* store, const std::string& sweep_id,
+                       const google::protobuf::RepeatedPtrField<v1::FieldFilter>& kept,
+                       const std::vector<std::string>& states,
+                       const std::function<void(const v1::Job&)>& visit) {
+  std::vector<v1::FieldFilter> filters(kept.begin(), kept.end());
+  v1::FieldFilter& filter = filters.emplace_back();
+  filter.set_field("state");
+  filter.mutable_values()->Assign(states.begin(), states.end());
+  return store->ScanJobs(sweep_id, filters, 0, [&](const v1::Job& job) {
+    visit(job);
+    return true;
+  });
+}
+
+absl::StatusOr<v1::Sweep> FindSweep(Store* store, const std::string& sweep) {
+  if (sweep.empty()) {
+    return absl::InvalidArgumentError("sweep is empty; give the id or name of one");
+  }
+  return store->GetSweep(sweep);
 }
 
 }  // namespace
-
-absl::StatusOr<SweepPlan> PlanSweep(const v1::CreateSweepRequest& request) {
-  if (request.request_id().empty() || request.request_id().size() > kRequestIdBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat("request_id has ", request.request_id().size(),
-                                                   " characters; allowed are 1 to ",
-                                                   kRequestIdBytesMax));
-  }
-  absl::StatusOr<std::vector<v1::JobConfig>> configs = ExpandSweep(request.spec());
-  if (!configs.ok()) return configs.status();
-  SweepPlan plan;
-  plan.spec = request.spec();
-  plan.request_id = request.request_id();
-  plan.force = request.force();
-  plan.jobs.reserve(configs->size());
-  absl::flat_hash_map<std::string, size_t> shapes;
-  for (v1::JobConfig& config : *configs) {
-    const std::string shape_key = ShapeKey(config);
-    const auto [shape, is_new] = shapes.try_emplace(shape_key, plan.shape_keys.size());
-    if (is_new) plan.shape_keys.push_back(shape_key);
-    std::string job_key = JobKey(config);
-    plan.jobs.push_back({std::move(config), std::move(job_key), shape->second});
-  }
-  return plan;
-}
 
 absl::StatusOr<CreatedSweep> CreateSweep(const SweepPlan& plan, Ledger* ledger, int64_t now_us) {
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
@@ -96,63 +131,123 @@ absl::StatusOr<CreatedSweep> CreateSweep(const SweepPlan& plan, Ledger* ledger, 
     created.known = true;
     return created;
   }
-  absl::StatusOr<std::string> id = (*writer)->InsertSweep(plan.spec, plan.request_id, now_us);
-  if (!id.ok()) return id.status();
-  created.sweep_id = *id;
-  for (const SweepPlan::PlannedJob& planned : plan.jobs) {
-    absl::StatusOr<int64_t> job = PlaceJob(plan, planned, *writer, ledger, now_us, &created);
-    if (!job.ok()) return job.status();
-    absl::Status status = (*writer)->LinkJob(created.sweep_id, *job);
-    if (!status.ok()) return status;
-  }
+  absl::StatusOr<QueuedSweep> sweep =
+      (*writer)->InsertSweep(plan.spec, plan.policy, plan.user, plan.request_id, now_us);
+  if (!sweep.ok()) return sweep.status();
+  ledger->queue().SetSweep(*sweep);
+  created.sweep_id = sweep->id;
+  absl::StatusOr<PlacedJobs> jobs = PlaceJobs(
+      {sweep->number, plan.force, plan.avoid_earlier_workers}, plan.jobs, *writer, ledger, now_us);
+  if (!jobs.ok()) return jobs.status();
+  created.jobs = *jobs;
   return created;
+}
+
+absl::StatusOr<PlacedJobs> ExtendSweep(const ExtensionPlan& plan, Ledger* ledger, int64_t now_us) {
+  absl::StatusOr<Store::Writer*> writer = ledger->Write();
+  if (!writer.ok()) return writer.status();
+  absl::StatusOr<QueuedSweep> sweep = (*writer)->FindActiveSweep(plan.sweep_id);
+  if (!sweep.ok()) return sweep.status();
+  absl::StatusOr<v1::SweepSpec> spec = (*writer)->ReadSpec(sweep->number);
+  if (!spec.ok()) return spec.status();
+  if (!google::protobuf::util::MessageDifferencer::Equals(*spec, plan.base)) {
+    return absl::AbortedError(
+        absl::StrCat("sweep ", plan.sweep_id, " was extended by another call; try again"));
+  }
+  absl::Status status = (*writer)->SetSpec(sweep->number, plan.spec);
+  if (!status.ok()) return status;
+  ledger->queue().SetSweep(*sweep);
+  return PlaceJobs({sweep->number, false, false}, plan.jobs, *writer, ledger, now_us);
+}
+
+absl::Status UpdateSweep(const v1::UpdateSweepRequest& request, Ledger* ledger) {
+  absl::StatusOr<Store::Writer*> writer = ledger->Write();
+  if (!writer.ok()) return writer.status();
+  absl::StatusOr<QueuedSweep> sweep = (*writer)->FindActiveSweep(request.sweep());
+  if (!sweep.ok()) return sweep.status();
+  v1::SweepPolicy& policy = sweep->policy;
+  if (request.has_priority()) policy.set_priority(request.priority());
+  if (request.has_max_running()) policy.set_max_running(request.max_running());
+  if (request.has_paused()) policy.set_paused(request.paused());
+  if (request.has_preempt()) policy.set_preempt(request.preempt());
+  if (request.has_requirements()) *policy.mutable_requirements() = request.requirements();
+  absl::Status status = CheckPolicy(policy);
+  if (status.ok()) status = (*writer)->SetPolicy(sweep->number, policy);
+  if (status.ok()) ledger->queue().SetSweep(*sweep);
+  return status;
 }
 
 absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, Ledger* ledger, int64_t now_us) {
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
-  absl::StatusOr<std::vector<int64_t>> jobs = (*writer)->CancelSweep(sweep, now_us);
-  if (!jobs.ok()) return jobs.status();
-  for (int64_t job_id : *jobs) {
-    absl::Status status = (*writer)->CancelJob(job_id, now_us);
+  absl::StatusOr<Store::Writer::CancelledSweep> cancelled = (*writer)->CancelSweep(sweep, now_us);
+  if (!cancelled.ok()) return cancelled.status();
+  for (int64_t job_id : cancelled->jobs) {
+    absl::Status status =
+        (*writer)->CancelJob(job_id, absl::StrCat("sweep ", sweep, " was cancelled"), now_us);
     if (!status.ok()) return status;
     ledger->queue().RemoveJob(job_id);
   }
-  return static_cast<int64_t>(jobs->size());
+  ledger->queue().RemoveSweep(cancelled->number);
+  return static_cast<int64_t>(cancelled->jobs.size());
+}
+
+absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::CancelJobsRequest& request,
+                                                  Store* store, Ledger* ledger, int64_t now_us) {
+  absl::StatusOr<v1::Sweep> sweep = FindSweep(store, request.sweep());
+  if (!sweep.ok()) return sweep.status();
+  if (request.filters().empty()) {
+    return absl::InvalidArgumentError("filters is empty; give at least one, or cancel the sweep");
+  }
+  std::vector<int64_t> jobs;
+  absl::Status status = ScanSweep(store, sweep->id(), request.filters(), {"queued", "running"},
+                                  [&](const v1::Job& job) { jobs.push_back(job.id()); });
+  if (!status.ok()) return status;
+  v1::CancelJobsResponse response;
+  if (sweep->cancelled_us() > 0) {
+    response.set_jobs_shared(static_cast<int64_t>(jobs.size()));
+    return response;
+  }
+  absl::StatusOr<Store::Writer*> writer = ledger->Write();
+  if (!writer.ok()) return writer.status();
+  absl::StatusOr<QueuedSweep> active = (*writer)->FindActiveSweep(sweep->id());
+  if (!active.ok()) return active.status();
+  absl::StatusOr<SharedJobs> split = (*writer)->SplitByOwner(active->number, jobs);
+  if (!split.ok()) return split.status();
+  for (int64_t job_id : split->own) {
+    status = (*writer)->CancelJob(
+        job_id, absl::StrCat("jobs of sweep ", sweep->id(), " were cancelled"), now_us);
+    if (!status.ok()) return status;
+    ledger->queue().RemoveJob(job_id);
+  }
+  response.set_jobs_cancelled(static_cast<int64_t>(split->own.size()));
+  response.set_jobs_shared(split->shared);
+  return response;
 }
 
 absl::StatusOr<int64_t> RetryJobs(const v1::RetryJobsRequest& request, Store* store, Ledger* ledger,
                                   int64_t now_us) {
-  if (request.sweep().empty()) {
-    return absl::InvalidArgumentError("sweep is empty; give the id or name of one");
-  }
-  absl::StatusOr<v1::Sweep> sweep = store->GetSweep(request.sweep());
+  absl::StatusOr<v1::Sweep> sweep = FindSweep(store, request.sweep());
   if (!sweep.ok()) return sweep.status();
   if (sweep->cancelled_us() > 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("sweep ", sweep->id(), " was cancelled; submit it again instead"));
   }
-  std::vector<v1::FieldFilter> filters(request.filters().begin(), request.filters().end());
-  v1::FieldFilter& ended = filters.emplace_back();
-  ended.set_field("state");
-  ended.add_values("failed");
-  ended.add_values("cancelled");
-
   std::vector<UnfinishedJob> jobs;
-  absl::Status status = store->ScanJobs(sweep->id(), filters, 0, [&](const v1::Job& job) {
-    UnfinishedJob& again = jobs.emplace_back();
-    again.id = job.id();
-    again.shape_key = job.shape_key();
-    again.config = job.config();
-    again.attempt = job.attempt();
-    return true;
-  });
+  absl::Status status = ScanSweep(store, sweep->id(), request.filters(), {"failed", "cancelled"},
+                                  [&](const v1::Job& job) {
+                                    UnfinishedJob& again = jobs.emplace_back();
+                                    again.id = job.id();
+                                    again.shape_key = job.shape_key();
+                                    again.config = job.config();
+                                    again.attempt = job.attempt();
+                                    again.checkpoint = job.checkpoint();
+                                  });
   if (!status.ok()) return status;
-  for (UnfinishedJob& job : jobs) {
-    status = Requeue(std::move(job), ledger, now_us);
-    if (!status.ok()) return status;
-  }
-  return static_cast<int64_t>(jobs.size());
+  const auto count = static_cast<int64_t>(jobs.size());
+  status = Requeue(std::move(jobs), ledger, now_us);
+  if (!status.ok()) return status;
+  return count;
 }
 
 }  // namespace modlab

@@ -1,42 +1,33 @@
-// What users change: sweeps are created and cancelled, jobs queued again.
-// Steps of the ledger; run on the engine's thread.
+// What users change: sweeps are created, extended, changed and cancelled, jobs
+// cancelled and queued again. Steps of the ledger.
+//
+// Steps that are given a `store` read it, so what earlier steps wrote must be
+// committed.
 
 #ifndef MODLAB_SERVER_ENGINE_SWEEP_STEPS_H_
 #define MODLAB_SERVER_ENGINE_SWEEP_STEPS_H_
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "modlab/v1/job.pb.h"
 #include "modlab/v1/sweep.pb.h"
 #include "server/engine/ledger.h"
+#include "server/engine/sweep_plan.h"
+#include "server/store/store.h"
 
 namespace modlab {
 
-// A sweep with all that can be worked out before the engine's turn.
-struct SweepPlan {
-  struct PlannedJob {
-    v1::JobConfig config;  // canonical
-    std::string job_key;
-    size_t shape = 0;  // in shape_keys
-  };
-  v1::SweepSpec spec;
-  std::string request_id;
-  bool force = false;
-  std::vector<PlannedJob> jobs;
-  std::vector<std::string> shape_keys;
+struct PlacedJobs {
+  int64_t created = 0;
+  int64_t shared = 0;
+  int64_t requeued = 0;
 };
-
-// Errors as documented for CreateSweep, none of the store's.
-absl::StatusOr<SweepPlan> PlanSweep(const v1::CreateSweepRequest& request);
 
 struct CreatedSweep {
   std::string sweep_id;
-  int64_t jobs_created = 0;
-  int64_t jobs_shared = 0;
-  int64_t jobs_requeued = 0;
+  PlacedJobs jobs;
   // An earlier call with the same request_id made it, and the counts are not
   // known any more.
   bool known = false;
@@ -44,11 +35,20 @@ struct CreatedSweep {
 
 absl::StatusOr<CreatedSweep> CreateSweep(const SweepPlan& plan, Ledger* ledger, int64_t now_us);
 
+// Also ABORTED: the sweep was extended otherwise since it was planned.
+absl::StatusOr<PlacedJobs> ExtendSweep(const ExtensionPlan& plan, Ledger* ledger, int64_t now_us);
+
+// Errors as documented for UpdateSweep.
+absl::Status UpdateSweep(const v1::UpdateSweepRequest& request, Ledger* ledger);
+
 // Returns the number of jobs cancelled. NOT_FOUND.
 absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, Ledger* ledger, int64_t now_us);
 
-// Returns the number of jobs queued again. Reads `store`, so what earlier steps
-// wrote must be committed. Errors as documented for RetryJobs.
+// Errors as documented for CancelJobs.
+absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::CancelJobsRequest& request,
+                                                  Store* store, Ledger* ledger, int64_t now_us);
+
+// Returns the number of jobs queued again. Errors as documented for RetryJobs.
 absl::StatusOr<int64_t> RetryJobs(const v1::RetryJobsRequest& request, Store* store, Ledger* ledger,
                                   int64_t now_us);
 

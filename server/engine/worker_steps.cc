@@ -1,11 +1,13 @@
 #include "server/engine/worker_steps.h"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "server/engine/job_log.h"
 #include "server/engine/report_check.h"
 #include "spdlog/spdlog.h"
 
@@ -14,87 +16,167 @@ namespace modlab {
 namespace {
 
 constexpr size_t kFailureMessageBytesMax = 4096;
+constexpr size_t kReasonBytesMax = 256;
 
-// Writes down what the queue decided. `why` may be null for a requeued job.
-absl::Status WriteVerdict(const Queue::Verdict& verdict, const v1::Failure* why, Ledger* ledger,
+// At most `bytes_max`, cut between characters.
+std::string TruncateUtf8(absl::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return std::string(text);
+  size_t size = bytes_max;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return std::string(text.substr(0, size));
+}
+
+const char* Outcome(const Queue::Verdict& verdict) {
+  if (verdict.requeued) return "it is queued again";
+  return verdict.quarantined ? "it is quarantined" : "it is not tried again";
+}
+
+// Writes down what became of a job whose attempt failed.
+absl::Status WriteFailure(const Queue::Verdict& verdict, v1::Failure failure, Ledger* ledger,
                           int64_t now_us) {
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
+  ++ledger->tally().attempts_failed;
+  spdlog::warn("{}: the attempt failed, {}: {}",
+               JobFields(verdict.job_id, verdict.attempt, verdict.worker_name), Outcome(verdict),
+               absl::Utf8SafeCEscape(failure.message()));
   if (verdict.requeued) {
-    return (*writer)->RequeueJob(verdict.job_id, verdict.failures, why, now_us);
+    return (*writer)->RequeueJob(verdict.job_id, verdict.failures, failure, verdict.not_before_us,
+                                 now_us);
   }
-  return (*writer)->FailJob(verdict.job_id, *why, now_us);
+  failure.set_quarantined(verdict.quarantined);
+  return (*writer)->FailJob(verdict.job_id, failure, now_us);
 }
 
-// At most `bytes_max`, cut between characters.
-void TruncateUtf8(size_t bytes_max, std::string* text) {
-  if (text->size() <= bytes_max) return;
-  size_t size = bytes_max;
-  while (size > 0 && ((*text)[size] & 0xC0) == 0x80) --size;
-  text->resize(size);
-}
-
-absl::Status TakeFailure(int64_t job_id, v1::Failure failure, Ledger* ledger, int64_t now_us) {
-  if (failure.cause() == v1::FAILURE_CAUSE_UNSPECIFIED ||
-      !v1::FailureCause_IsValid(failure.cause())) {
-    failure.set_cause(v1::WORKER_ERROR);
-  }
-  TruncateUtf8(kFailureMessageBytesMax, failure.mutable_message());
-  const Queue::Verdict verdict = ledger->queue().Fail(job_id, failure.cause());
-  spdlog::info("job {} failed on {}: {}{}", job_id, verdict.worker_name, failure.message(),
-               verdict.requeued ? "; it is queued again" : "");
-  return WriteVerdict(verdict, &failure, ledger, now_us);
-}
-
-absl::Status TakeResult(int64_t job_id, const v1::JobResult& result, Ledger* ledger,
-                        int64_t now_us) {
+// Writes down that a job went back without a failure.
+absl::Status WriteRelease(const Queue::Verdict& verdict, absl::string_view reason, Ledger* ledger,
+                          int64_t now_us) {
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
-  absl::Status status = (*writer)->FinishJob(job_id, result, now_us);
-  if (status.ok()) ledger->queue().RemoveJob(job_id);
-  return status;
+  spdlog::info("{}: handed back: {}",
+               JobFields(verdict.job_id, verdict.attempt, verdict.worker_name),
+               absl::Utf8SafeCEscape(reason));
+  return (*writer)->ReleaseJob(verdict.job_id, verdict.iteration, reason, now_us);
 }
 
-absl::Status TakeReport(const v1::Report& report, const std::string& worker_id, Ledger* ledger,
-                        int64_t now_us) {
-  const int64_t job_id = report.job_id();
-  if (!ledger->queue().LeaseIsCurrent(job_id, report.attempt(), worker_id)) {
+// The reports of one worker, one by one.
+class Reports {
+ public:
+  Reports(const v1::WorkerView& view, const ArtifactFiles& files, Ledger* ledger, int64_t now_us)
+      : view_(view), files_(files), ledger_(ledger), now_us_(now_us) {}
+
+  absl::Status Take(const v1::Report& report) {
+    const int64_t job_id = report.job_id();
+    if (!ledger_->queue().LeaseIsCurrent(job_id, report.attempt(), view_.worker_id())) {
+      return absl::OkStatus();
+    }
+    const v1::JobConfig config = ledger_->queue().Config(job_id);
+    switch (report.event_case()) {
+      case v1::Report::kPoint:
+        return TakePoint(report, config);
+      case v1::Report::kFinished:
+        return TakeResult(report, config);
+      case v1::Report::kFailed:
+        return TakeFailure(job_id, report.failed());
+      case v1::Report::kCheckpoint:
+        return TakeCheckpoint(report, config);
+      case v1::Report::kReleased:
+        return WriteRelease(ledger_->queue().Release(job_id),
+                            TruncateUtf8(report.released().reason(), kReasonBytesMax), ledger_,
+                            now_us_);
+      case v1::Report::EVENT_NOT_SET:
+        return Drop(report, "it has no event");
+    }
     return absl::OkStatus();
   }
-  const v1::JobConfig config = ledger->queue().Config(job_id);
-  switch (report.event_case()) {
-    case v1::Report::kPoint: {
-      const absl::Status sound = CheckPoint(report.point(), config);
-      if (!sound.ok()) {
-        spdlog::warn("job {}: a point is dropped: {}", job_id, std::string(sound.message()));
-        return absl::OkStatus();
-      }
-      absl::StatusOr<Store::Writer*> writer = ledger->Write();
-      return writer.ok() ? (*writer)->AppendPoint(job_id, report.point()) : writer.status();
-    }
-    case v1::Report::kFinished: {
-      const absl::Status sound = CheckResult(report.finished(), config);
-      if (sound.ok()) return TakeResult(job_id, report.finished(), ledger, now_us);
-      v1::Failure failure;
-      failure.set_cause(v1::WORKER_ERROR);
-      failure.set_message(
-          absl::StrCat("the worker's result was refused: ", std::string(sound.message())));
-      failure.set_iteration(config.iterations());
-      return TakeFailure(job_id, failure, ledger, now_us);
-    }
-    case v1::Report::kFailed:
-      return TakeFailure(job_id, report.failed(), ledger, now_us);
-    case v1::Report::EVENT_NOT_SET:
-      spdlog::warn("job {}: a report without an event is dropped", job_id);
-      return absl::OkStatus();
+
+ private:
+  absl::Status TakePoint(const v1::Report& report, const v1::JobConfig& config) {
+    const absl::Status sound = CheckPoint(report.point(), config);
+    if (!sound.ok()) return Drop(report, sound.message());
+    absl::StatusOr<Store::Writer*> writer = ledger_->Write();
+    if (!writer.ok()) return writer.status();
+    ++ledger_->tally().points;
+    return (*writer)->AppendPoint(report.job_id(), report.point());
   }
-  return absl::OkStatus();
-}
+
+  absl::Status TakeResult(const v1::Report& report, const v1::JobConfig& config) {
+    const v1::JobResult& result = report.finished();
+    absl::Status sound = CheckResult(result, config);
+    if (sound.ok()) sound = CheckFile(result.checkpoint_sha256());
+    if (sound.ok()) sound = CheckFile(result.best().checkpoint_sha256());
+    if (!sound.ok()) return RefuseResult(report, sound);
+    absl::StatusOr<Store::Writer*> writer = ledger_->Write();
+    if (!writer.ok()) return writer.status();
+    absl::Status status = (*writer)->FinishJob(report.job_id(), result, now_us_);
+    if (absl::IsFailedPrecondition(status)) return RefuseResult(report, status);
+    if (!status.ok()) return status;
+    ledger_->queue().Finish(report.job_id());
+    ++ledger_->tally().jobs_finished;
+    return absl::OkStatus();
+  }
+
+  absl::Status RefuseResult(const v1::Report& report, const absl::Status& why) {
+    v1::Failure failure;
+    failure.set_cause(v1::WORKER_ERROR);
+    failure.set_message(
+        absl::StrCat("the worker's result was refused: ", std::string(why.message())));
+    failure.set_iteration(ledger_->queue().Config(report.job_id()).iterations());
+    return TakeFailure(report.job_id(), std::move(failure));
+  }
+
+  absl::Status TakeFailure(int64_t job_id, v1::Failure failure) {
+    if (failure.cause() == v1::FAILURE_CAUSE_UNSPECIFIED ||
+        !v1::FailureCause_IsValid(failure.cause())) {
+      failure.set_cause(v1::WORKER_ERROR);
+    }
+    failure.set_message(TruncateUtf8(failure.message(), kFailureMessageBytesMax));
+    const Queue::Verdict verdict =
+        ledger_->queue().Fail(job_id, failure.cause(), failure.message(), now_us_);
+    return WriteFailure(verdict, std::move(failure), ledger_, now_us_);
+  }
+
+  absl::Status TakeCheckpoint(const v1::Report& report, const v1::JobConfig& config) {
+    const v1::TrainingCheckpoint& checkpoint = report.checkpoint();
+    absl::Status sound = CheckCheckpoint(checkpoint, config);
+    if (!sound.ok()) return Drop(report, sound.message());
+    if (checkpoint.iteration() <= ledger_->queue().CheckpointIteration(report.job_id())) {
+      return absl::OkStatus();
+    }
+    sound = CheckFile(checkpoint.sha256());
+    if (!sound.ok()) return Drop(report, sound.message());
+    absl::StatusOr<Store::Writer*> writer = ledger_->Write();
+    if (!writer.ok()) return writer.status();
+    absl::Status status = (*writer)->KeepCheckpoint(report.job_id(), checkpoint, now_us_);
+    if (absl::IsFailedPrecondition(status)) return Drop(report, status.message());
+    if (status.ok()) ledger_->queue().KeepCheckpoint(report.job_id(), checkpoint);
+    return status;
+  }
+
+  // A row may outlive its file for a while: garbage goes file first.
+  absl::Status CheckFile(const std::string& sha256) const {
+    if (sha256.empty() || files_.Contains(sha256)) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("artifact ", sha256, " is not there; upload it first"));
+  }
+
+  absl::Status Drop(const v1::Report& report, absl::string_view why) const {
+    spdlog::warn("{}: a report is dropped: {}",
+                 JobFields(report.job_id(), report.attempt(), view_.name()), std::string(why));
+    return absl::OkStatus();
+  }
+
+  const v1::WorkerView& view_;
+  const ArtifactFiles& files_;
+  Ledger* const ledger_;
+  const int64_t now_us_;
+};
 
 }  // namespace
 
-absl::Status TakeView(const v1::WorkerView& view, uint64_t* processed, Ledger* ledger,
-                      int64_t now_us) {
+absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files, uint64_t* processed,
+                      Ledger* ledger, int64_t now_us) {
+  Reports reports(view, files, ledger, now_us);
   uint64_t newest = *processed;
   for (const v1::Report& report : view.reports()) {
     if (report.number() <= newest) continue;
@@ -103,15 +185,18 @@ absl::Status TakeView(const v1::WorkerView& view, uint64_t* processed, Ledger* l
       return absl::UnavailableError(
           absl::StrCat("report ", newest + 1, " is missing before report ", report.number()));
     }
-    absl::Status status = TakeReport(report, view.worker_id(), ledger, now_us);
+    absl::Status status = reports.Take(report);
     if (!status.ok()) return status;
     newest = report.number();
   }
   absl::StatusOr<std::vector<Queue::Verdict>> given_back =
       ledger->queue().UpdateWorker(view, now_us);
   if (!given_back.ok()) return given_back.status();
+  const std::string reason =
+      absl::StrCat("worker ", view.name(),
+                   view.draining() ? " drains and does not begin it" : " never began it");
   for (const Queue::Verdict& verdict : *given_back) {
-    absl::Status status = WriteVerdict(verdict, nullptr, ledger, now_us);
+    absl::Status status = WriteRelease(verdict, reason, ledger, now_us);
     if (!status.ok()) return status;
   }
   *processed = newest;
@@ -124,9 +209,7 @@ absl::Status ExpireLeases(Ledger* ledger, int64_t now_us) {
     failure.set_cause(v1::WORKER_LOST);
     failure.set_message(absl::StrCat("worker ", verdict.worker_name, " stopped answering"));
     failure.set_iteration(verdict.iteration);
-    spdlog::warn("job {}: {}{}", verdict.job_id, failure.message(),
-                 verdict.requeued ? "; it is queued again" : "");
-    absl::Status status = WriteVerdict(verdict, &failure, ledger, now_us);
+    absl::Status status = WriteFailure(verdict, std::move(failure), ledger, now_us);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -138,10 +221,11 @@ absl::Status GiveGangs(Ledger* ledger, int64_t now_us) {
     if (!writer.ok()) return writer.status();
     for (const Queue::NewLease& lease : gang.leases) {
       absl::Status status = (*writer)->StartAttempt(lease.job_id, lease.attempt, gang.worker_id,
-                                                    gang.worker_name, now_us);
+                                                    gang.worker_name, gang.worker_place, now_us);
       if (!status.ok()) return status;
     }
   }
+  ledger->queue().Preempt();
   return absl::OkStatus();
 }
 

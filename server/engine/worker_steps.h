@@ -1,5 +1,5 @@
 // What workers change: reports are written down, leases renewed, given and
-// ended. Steps of the ledger; run on the engine's thread.
+// ended. Steps of the ledger.
 
 #ifndef MODLAB_SERVER_ENGINE_WORKER_STEPS_H_
 #define MODLAB_SERVER_ENGINE_WORKER_STEPS_H_
@@ -9,21 +9,23 @@
 #include "absl/status/status.h"
 #include "modlab/v1/worker.pb.h"
 #include "server/engine/ledger.h"
+#include "server/store/artifact_files.h"
 
 namespace modlab {
 
 // Takes in all of a worker's view: its reports above `*processed` in their
 // order, then what it holds. Sets `*processed` to the newest report. Reports of
 // leases that are not current are ignored; those that make no sense are dropped
-// with a warning, and a job whose result makes none has failed. UNAVAILABLE: a
-// report is missing in between; the worker must send all again.
-absl::Status TakeView(const v1::WorkerView& view, uint64_t* processed, Ledger* ledger,
-                      int64_t now_us);
+// with a warning, as are checkpoints whose file is not among the artifacts; a job
+// whose result makes none, or whose weights are not there, has failed. UNAVAILABLE:
+// a report is missing in between; the worker must send all again.
+absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files, uint64_t* processed,
+                      Ledger* ledger, int64_t now_us);
 
 // Ends the leases that expired.
 absl::Status ExpireLeases(Ledger* ledger, int64_t now_us);
 
-// Gives waiting jobs to idle slots.
+// Gives waiting jobs to idle slots, and chooses the gangs that are to make room.
 absl::Status GiveGangs(Ledger* ledger, int64_t now_us);
 
 }  // namespace modlab

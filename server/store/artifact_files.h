@@ -4,10 +4,14 @@
 #ifndef MODLAB_SERVER_STORE_ARTIFACT_FILES_H_
 #define MODLAB_SERVER_STORE_ARTIFACT_FILES_H_
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace modlab {
+
+inline constexpr int64_t kArtifactBytesMax = int64_t{4} << 30;
 
 // Thread-safe. `sha256` is 64 lower-case hex digits.
 class ArtifactFiles {
