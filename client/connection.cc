@@ -18,11 +18,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/embedded.h"
 #include "client/interrupt.h"
+#include "rpc/channel.h"
 #include "server/store/data_dir.h"
 
 namespace modlab {
@@ -43,17 +45,28 @@ constexpr char kHowToStart[] =
     "Start one with `modlabd --data-dir DIR --listen ADDR`, or run a sweep with everything that "
     "it needs: `modlab run FILE`.";
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   arguments.SetMaxSendMessageSize(kMessageBytesMax);
   // The minimum is also how long one attempt to connect may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3000);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  // Proxies are for the web.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return arguments;
+}
+
+// The options as they would be written behind a command.
+std::string Flags(const EndpointOptions& options) {
+  std::string flags;
+  const std::pair<const char*, const std::string&> given[] = {
+      {" --tls-ca ", options.tls_ca},
+      {" --tls-cert ", options.tls_cert},
+      {" --tls-key ", options.tls_key},
+      {" --token-file ", options.token_file}};
+  for (const auto& [name, value] : given) {
+    if (!value.empty()) absl::StrAppend(&flags, name, value);
+  }
+  return flags;
 }
 
 // gRPC tells causes from the outside in; the last one is the reason.
@@ -62,12 +75,38 @@ std::string LastCause(const std::string& message) {
   return at == std::string::npos ? message : message.substr(at + 2);
 }
 
+// Why no connection came about, where TLS is the likely reason.
+std::string TlsHint(const std::string& message) {
+  if (absl::StrContains(message, "certificate verify failed")) {
+    return "Its certificate is not signed by what --tls-ca (or MODLAB_TLS_CA) holds, or has "
+           "expired. ";
+  }
+  if (absl::StrContains(message, "is not in peer certificate")) {
+    return "Its certificate is for another name: use a name that it lists. ";
+  }
+  if (absl::StrContains(message, "wrong version number")) {
+    return "It does not speak TLS: leave out --tls-ca (or MODLAB_TLS_CA). ";
+  }
+  if (absl::StrContains(message, "Socket closed")) {
+    return "If it speaks TLS, give --tls-ca FILE, and --tls-cert with --tls-key if it asks for a "
+           "certificate. ";
+  }
+  return "";
+}
+
 absl::Status ForPeople(const grpc::Status& status, const std::string& address) {
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   switch (status.error_code()) {
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return absl::Status(code,
+                          absl::StrCat("the coordinator at ", address,
+                                       " did not let this call in: ", status.error_message(),
+                                       ". Give --token-file FILE, or set MODLAB_TOKEN or "
+                                       "MODLAB_TOKEN_FILE; `modlabd tokens create` makes tokens"));
     case grpc::StatusCode::UNAVAILABLE:
       return absl::Status(code, absl::StrCat("no coordinator answers at ", address, ": ",
-                                             LastCause(status.error_message()), ". ", kHowToStart));
+                                             LastCause(status.error_message()), ". ",
+                                             TlsHint(status.error_message()), kHowToStart));
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return absl::Status(
           code, absl::StrCat("the coordinator at ", address, " did not answer within 5 minutes"));
@@ -110,11 +149,23 @@ class Connection::Turn {
   const int fd_;
 };
 
-Connection::Connection(std::string address, std::string flags, std::string place)
+Connection::Connection(std::string address, std::string flags, std::string place,
+                       std::shared_ptr<grpc::Channel> channel)
     : address_(std::move(address)),
       flags_(std::move(flags)),
       place_(std::move(place)),
-      channel_(MakeChannel(address_)) {}
+      channel_(std::move(channel)) {}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Make(const std::string& address,
+                                                             const EndpointOptions& options,
+                                                             std::string flags, std::string place) {
+  const absl::StatusOr<Endpoint> endpoint = ReadEndpoint(address, options);
+  if (!endpoint.ok()) return endpoint.status();
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = OpenChannel(*endpoint, Arguments());
+  if (!channel.ok()) return channel.status();
+  return std::unique_ptr<Connection>(new Connection(address, std::move(flags) + Flags(options),
+                                                    std::move(place), *std::move(channel)));
+}
 
 Connection::~Connection() {
   // A coordinator that stops waits for its clients. The next one's turn begins
@@ -132,7 +183,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Choice& choic
   if (!server.empty()) {
     flags = " --server " + server;
   } else if (!choice.data_dir.empty()) {
-    return OpenDataDir(choice.data_dir, " --data-dir " + choice.data_dir, store);
+    return OpenDataDir(choice.data_dir, choice.options, " --data-dir " + choice.data_dir, store);
   } else if (variable != nullptr) {
     server = variable;
   }
@@ -142,7 +193,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Choice& choic
           absl::StrCat(flags.empty() ? "MODLAB_SERVER" : "--server", ": \"", server,
                        "\" is no address; give HOST:PORT or unix:PATH"));
     }
-    return std::unique_ptr<Connection>(new Connection(server, flags, "at " + server));
+    return Make(server, choice.options, flags, "at " + server);
   }
   if (store == Store::kMustExist && !FileExists(kDefaultDataDir)) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -150,10 +201,11 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Choice& choic
         "no ./modlab-data here. ",
         kHowToStart));
   }
-  return OpenDataDir(kDefaultDataDir, "", store);
+  return OpenDataDir(kDefaultDataDir, choice.options, "", store);
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenDataDir(const std::string& data_dir,
+                                                                    const EndpointOptions& options,
                                                                     const std::string& flags,
                                                                     Store store) {
   if (store == Store::kMustExist && !FileExists(data_dir + kStoreFile)) {
@@ -174,14 +226,15 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenDataDir(const std::s
   while (true) {
     auto running = DataDir::RunningAddress(path);
     if (running.ok() && running->has_value()) {
-      return std::unique_ptr<Connection>(new Connection(**running, flags, place));
+      return Make(**running, options, flags, place);
     }
     if (running.ok()) {
       auto embedded = Embedded::Start(path);
       if (!embedded.ok()) return embedded.status();
-      std::unique_ptr<Connection> connection(new Connection((*embedded)->address(), flags, place));
-      connection->turn_ = std::move(turn);
-      connection->embedded_ = *std::move(embedded);
+      auto connection = Make((*embedded)->address(), options, flags, place);
+      if (!connection.ok()) return connection;
+      (*connection)->turn_ = std::move(turn);
+      (*connection)->embedded_ = *std::move(embedded);
       return connection;
     }
     // It may be just starting.

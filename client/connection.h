@@ -15,16 +15,18 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/embedded.h"
+#include "rpc/options.h"
 
 namespace modlab {
 
 class Connection {
  public:
-  // What the user asked for; at most one is set.
+  // What the user asked for; at most one of the first two is set.
   struct Choice {
     // HOST:PORT or unix:PATH.
     std::string server;
     std::string data_dir;
+    EndpointOptions options = {};
   };
   enum class Store {
     kMustExist,  // a data directory without a store is an error
@@ -35,14 +37,14 @@ class Connection {
   // one that MODLAB_SERVER names; else that of ./modlab-data, if it is there or
   // may be created. The coordinator of a data directory is the one that runs on
   // it, or else an embedded one, which lives as long as the Connection.
-  // FAILED_PRECONDITION says what to start where none of these is there. Does not
-  // yet ask whether a server answers.
+  // FAILED_PRECONDITION says what to start where none of these is there. Errors of
+  // ReadEndpoint(). Does not yet ask whether a server answers.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const Choice& choice, Store store);
   ~Connection();
 
   const std::string& address() const { return address_; }
   // What a suggested command needs behind it to talk to the same coordinator:
-  // "", " --server ADDR" or " --data-dir DIR".
+  // "", " --server ADDR" or " --data-dir DIR", and the flags of TLS and token.
   const std::string& flags() const { return flags_; }
   // "at ADDR" or "in DIR", for messages.
   const std::string& place() const { return place_; }
@@ -85,8 +87,14 @@ class Connection {
   // Holds a data directory's turn for its life.
   class Turn;
 
-  Connection(std::string address, std::string flags, std::string place);
+  Connection(std::string address, std::string flags, std::string place,
+             std::shared_ptr<grpc::Channel> channel);
+  // Reads the options' files.
+  static absl::StatusOr<std::unique_ptr<Connection>> Make(const std::string& address,
+                                                          const EndpointOptions& options,
+                                                          std::string flags, std::string place);
   static absl::StatusOr<std::unique_ptr<Connection>> OpenDataDir(const std::string& data_dir,
+                                                                 const EndpointOptions& options,
                                                                  const std::string& flags,
                                                                  Store store);
 

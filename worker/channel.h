@@ -4,15 +4,16 @@
 #define MODLAB_WORKER_CHANNEL_H_
 
 #include <memory>
-#include <string>
 
+#include "absl/status/statusor.h"
 #include "grpcpp/channel.h"
+#include "rpc/channel.h"
 
 namespace modlab {
 
-// `address` is "host:port" or "unix:path". Connects when first used and again,
-// for ever, within seconds of the coordinator being back. Thread-safe.
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address);
+// OpenChannel() with a worker's limits: connects again, for ever, within seconds
+// of the coordinator being back. Thread-safe.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenWorkerChannel(const Endpoint& endpoint);
 
 }  // namespace modlab
 

@@ -118,7 +118,9 @@ class CoordinatorLinkTest : public testing::Test {
     identity.set_worker_id("0123456789abcdef0123456789abcdef");
     identity.set_slots(2);
     session_ = std::make_unique<Session>(identity, ReportLimits(), [this] { link_->Wake(); });
-    channel_ = OpenChannel(address_);
+    Endpoint endpoint;
+    endpoint.address = address_;
+    channel_ = *OpenWorkerChannel(endpoint);
     link_ = std::make_unique<CoordinatorLink>(channel_, address_, session_.get());
   }
 

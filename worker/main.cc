@@ -14,6 +14,7 @@
 #include "lib/train/device.h"
 #include "lib/train/trainer.h"
 #include "modlab/v1/job.pb.h"
+#include "rpc/options.h"
 #include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 #include "worker/describe.h"
@@ -65,6 +66,8 @@ int Main(int argc, char** argv) {
   const pid_t parent = getppid();
 
   WorkerOptions options;
+  std::string server;
+  EndpointOptions connection;
   bool exit_with_parent = false;
   std::string log_level = "info";
   std::string config_path;
@@ -77,13 +80,26 @@ int Main(int argc, char** argv) {
       "Examples:\n"
       "  modlab-worker --server coordinator.example:7070\n"
       "  modlab-worker --server unix:/run/modlab.sock --device cuda:0 --gang 256\n"
+      "  modlab-worker --server coordinator.example:7070 --tls-ca ca.pem --token-file "
+      "worker.token\n"
       "  modlab-worker describe --config job.yaml --format json\n"
       "  modlab-worker eval --config job.yaml --state-dict model.pt\n"
       "Exit codes: 0 stopped by SIGINT or SIGTERM, or printed; 1 failed; 2 wrong usage.");
   app.set_version_flag("--version", std::string("modlab-worker ") + MODLAB_VERSION);
-  app.add_option("--server", options.server,
+  app.add_option("--server", server,
                  "Address of the coordinator: HOST:PORT or unix:PATH. Need not be up yet")
       ->envname("MODLAB_SERVER");
+  app.add_option("--tls-ca", connection.tls_ca,
+                 "Encrypt, and trust a coordinator whose certificate those in FILE (PEM) signed "
+                 "(or set MODLAB_TLS_CA)")
+      ->type_name("FILE");
+  app.add_option("--tls-cert", connection.tls_cert,
+                 "Certificate of this worker (PEM), where the coordinator asks for one")
+      ->type_name("FILE");
+  app.add_option("--tls-key", connection.tls_key, "Its private key (PEM)")->type_name("FILE");
+  app.add_option("--token-file", connection.token_file,
+                 "File with a token of the role worker (or set MODLAB_TOKEN or MODLAB_TOKEN_FILE)")
+      ->type_name("FILE");
   app.add_option("--device", options.device, "auto (a CUDA device if there is one), cpu or cuda:N")
       ->capture_default_str();
   app.add_option("--slots", options.slots,
@@ -130,12 +146,12 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     if (!describe->parsed() && !evaluate->parsed()) {
-      if (options.server.empty()) {
+      if (server.empty()) {
         throw CLI::ValidationError("--server", "required; or set MODLAB_SERVER");
       }
-      if (options.server.find(':') == std::string::npos) {
-        throw CLI::ValidationError(
-            "--server", "\"" + options.server + "\" is no address; give HOST:PORT or unix:PATH");
+      if (server.find(':') == std::string::npos) {
+        throw CLI::ValidationError("--server",
+                                   "\"" + server + "\" is no address; give HOST:PORT or unix:PATH");
       }
       if (options.name.size() > 128) {
         throw CLI::ValidationError("--name", "at most 128 characters are allowed");
@@ -152,6 +168,12 @@ int Main(int argc, char** argv) {
   if (exit_with_parent && !ExitWithParent(parent)) return kExitFailure;
   spdlog::set_default_logger(spdlog::stderr_color_mt("modlab-worker"));
   spdlog::set_level(spdlog::level::from_str(log_level));
+  const absl::StatusOr<Endpoint> endpoint = ReadEndpoint(server, connection);
+  if (!endpoint.ok()) {
+    Fail(endpoint.status());
+    return kExitUsage;
+  }
+  options.endpoint = *endpoint;
   return RunWorker(options);
 }
 

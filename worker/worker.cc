@@ -156,10 +156,15 @@ int RunWorker(const WorkerOptions& options) {
   spdlog::info("worker {} on {} ({}): slots {}, gang {}", identity.name(), *device,
                provenance.device_name(), identity.slots(), identity.gang_size_max());
 
-  const std::shared_ptr<grpc::Channel> channel = OpenChannel(options.server);
+  const absl::StatusOr<std::shared_ptr<grpc::Channel>> opened = OpenWorkerChannel(options.endpoint);
+  if (!opened.ok()) {
+    spdlog::error("{}", std::string(opened.status().message()));
+    return 2;
+  }
+  const std::shared_ptr<grpc::Channel>& channel = *opened;
   std::unique_ptr<CoordinatorLink> link;
   Session session(identity, ReportLimits(), [&link] { link->Wake(); });
-  link = std::make_unique<CoordinatorLink>(channel, options.server, &session);
+  link = std::make_unique<CoordinatorLink>(channel, options.endpoint.address, &session);
   const GangRunner runner(
       &session,
       [device = *device](const std::vector<v1::JobConfig>& canonical) {

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "rpc/channel.h"
+
 namespace modlab {
 
 // Every view lists every lease, and has 1 MiB for them.
@@ -15,8 +17,8 @@ inline constexpr int kSlotsMax = 1024;
 inline constexpr int kGangSizeDefault = 8;
 
 struct WorkerOptions {
-  // "host:port" or "unix:path".
-  std::string server;
+  // Where the coordinator is.
+  Endpoint endpoint;
   // "auto", "cpu" or "cuda:N".
   std::string device = "auto";
   // 1..kSlotsMax; 0: one a core for "cpu", one for "cuda:N".

@@ -30,6 +30,21 @@ void AddConnectionOptions(CLI::App* command, Connection::Choice* choice) {
                    "command if none runs on it")
       ->type_name("DIR")
       ->excludes(server);
+  EndpointOptions* options = &choice->options;
+  command
+      ->add_option("--tls-ca", options->tls_ca,
+                   "Encrypt, and trust a coordinator whose certificate those in FILE (PEM) "
+                   "signed (or set MODLAB_TLS_CA)")
+      ->type_name("FILE");
+  command
+      ->add_option("--tls-cert", options->tls_cert,
+                   "Certificate of this client (PEM), where the coordinator asks for one")
+      ->type_name("FILE");
+  command->add_option("--tls-key", options->tls_key, "Its private key (PEM)")->type_name("FILE");
+  command
+      ->add_option("--token-file", options->token_file,
+                   "File with the token to call with (or set MODLAB_TOKEN or MODLAB_TOKEN_FILE)")
+      ->type_name("FILE");
 }
 
 void AddFormatOption(CLI::App* command, Format* format) {
