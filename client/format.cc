@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -21,13 +22,15 @@
 namespace modlab {
 namespace {
 
+constexpr char kNoValue[] = "-";
+
 bool Exists(const Cell& cell) {
   if (const auto* number = std::get_if<double>(&cell)) return std::isfinite(*number);
   return !std::holds_alternative<std::monostate>(cell);
 }
 
 std::string CellText(const Cell& cell) {
-  if (!Exists(cell)) return "-";
+  if (!Exists(cell)) return kNoValue;
   if (const auto* number = std::get_if<int64_t>(&cell)) return absl::StrCat(*number);
   if (const auto* number = std::get_if<double>(&cell)) return NumberText(*number);
   return std::get<std::string>(cell);
@@ -94,7 +97,24 @@ void RowWriter::Add(const std::vector<Cell>& row) {
   first_ = false;
 }
 
+void RowWriter::HideIfEmpty(const std::vector<std::string>& columns) {
+  hidden_if_empty_.insert(columns.begin(), columns.end());
+}
+
+void RowWriter::HideEmptyColumns() {
+  for (size_t i = table_.columns.size(); i-- > 0;) {
+    if (hidden_if_empty_.count(table_.columns[i].name) == 0) continue;
+    const bool empty = std::all_of(table_.rows.begin(), table_.rows.end(),
+                                   [i](const auto& row) { return row[i] == kNoValue; });
+    if (!empty) continue;
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    table_.columns.erase(table_.columns.begin() + at);
+    for (auto& row : table_.rows) row.erase(row.begin() + at);
+  }
+}
+
 void RowWriter::Finish() {
+  HideEmptyColumns();
   if (format_ == Format::kTable) *out_ << TableText(table_);
   if (format_ == Format::kJson) *out_ << (first_ ? "]\n" : "\n]\n");
 }

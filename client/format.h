@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <ostream>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,6 +36,9 @@ class RowWriter {
   // `out` must outlive the writer.
   RowWriter(Format format, std::vector<std::string> columns, std::ostream* out);
 
+  // Leaves these columns out of a table in which no row has a value for them. json and
+  // csv have them always.
+  void HideIfEmpty(const std::vector<std::string>& columns);
   // `row` is as long as the columns.
   void Add(const std::vector<Cell>& row);
   // Call once, last.
@@ -42,6 +46,7 @@ class RowWriter {
 
  private:
   void AddToTable(const std::vector<Cell>& row);
+  void HideEmptyColumns();
   std::string JsonObject(const std::vector<Cell>& row) const;
   std::string CsvLine(const std::vector<Cell>& row) const;
 
@@ -49,6 +54,7 @@ class RowWriter {
   const std::vector<std::string> columns_;
   std::ostream* const out_;
   Table table_;
+  std::set<std::string> hidden_if_empty_;
   bool first_ = true;
 };
 

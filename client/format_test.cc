@@ -87,5 +87,20 @@ TEST(FormatTest, ARecordReadsFromTopToBottom) {
   EXPECT_EQ(out.str(), "id      3\nstate   queued\n");
 }
 
+TEST(FormatTest, ColumnsMayHideWhereTheyAreEmpty) {
+  const auto text = [](Format format, bool filled) {
+    std::ostringstream out;
+    RowWriter writer(format, {"a", "b", "c"}, &out);
+    writer.HideIfEmpty({"b", "c"});
+    writer.Add({int64_t{1}, Cell(), std::string("x")});
+    writer.Add({int64_t{2}, filled ? Cell(int64_t{3}) : Cell(), Cell()});
+    writer.Finish();
+    return out.str();
+  };
+  EXPECT_EQ(text(Format::kTable, false), "a  c\n────\n1  x\n2  -\n");
+  EXPECT_EQ(text(Format::kTable, true), "a  b  c\n───────\n1  -  x\n2  3  -\n");
+  EXPECT_EQ(text(Format::kCsv, false), "a,b,c\r\n1,,x\r\n2,,\r\n");
+}
+
 }  // namespace
 }  // namespace modlab

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -20,6 +21,22 @@
 #include "lib/config/words.h"
 
 namespace {
+
+// The commands, as the help lists them.
+struct Group {
+  const char* title;
+  std::vector<void (*)(CLI::App*, modlab::Action*)> commands;
+};
+const Group kGroups[] = {
+    {"Experiments", {modlab::AddRun, modlab::AddSubmit, modlab::AddWatch}},
+    {"What there is", {modlab::AddList, modlab::AddShow, modlab::AddTop, modlab::AddWorkers}},
+    {"Results",
+     {modlab::AddResults, modlab::AddCurves, modlab::AddRank, modlab::AddCompare, modlab::AddReport,
+      modlab::AddExport, modlab::AddArtifacts}},
+    {"Steering",
+     {modlab::AddPause, modlab::AddResume, modlab::AddSet, modlab::AddExtend, modlab::AddCancel,
+      modlab::AddRetry}},
+};
 
 int Run(const modlab::Action& action) {
   const absl::StatusOr<int> code = action();
@@ -77,21 +94,12 @@ int main(int argc, char** argv) {
       "or\n"
       "else ./modlab-data. `modlab COMMAND --help` says more.");
   modlab::Action action;
-  modlab::AddRun(&app, &action);
-  modlab::AddSubmit(&app, &action);
-  modlab::AddWatch(&app, &action);
-  modlab::AddList(&app, &action);
-  modlab::AddShow(&app, &action);
-  modlab::AddResults(&app, &action);
-  modlab::AddCurves(&app, &action);
-  modlab::AddRank(&app, &action);
-  modlab::AddCompare(&app, &action);
-  modlab::AddReport(&app, &action);
-  modlab::AddExport(&app, &action);
-  modlab::AddCancel(&app, &action);
-  modlab::AddRetry(&app, &action);
-  modlab::AddWorkers(&app, &action);
-  modlab::AddArtifacts(&app, &action);
+  for (const Group& group : kGroups) {
+    const size_t before = app.get_subcommands(nullptr).size();
+    for (const auto add : group.commands) add(&app, &action);
+    const std::vector<CLI::App*> commands = app.get_subcommands(nullptr);
+    for (size_t i = before; i < commands.size(); ++i) commands[i]->group(group.title);
+  }
   const std::string unknown = UnknownCommand(app, argc, argv);
   if (!unknown.empty()) {
     std::cerr << "modlab: " << unknown << "\n";

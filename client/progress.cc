@@ -72,6 +72,7 @@ std::string Progress::Facts() const {
     absl::StrAppend(&text, "  ", CountText(counts.cancelled()), " cancelled");
   }
   if (Done()) return text;
+  if (sweep_.policy().paused()) absl::StrAppend(&text, "  paused");
   // Whole percent, and 100 only at the end.
   absl::StrAppend(&text, "  ", static_cast<int>(std::floor(Fraction() * 100)), "%");
   const double measured = MeasuredRate();

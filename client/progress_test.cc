@@ -73,5 +73,15 @@ TEST(ProgressTest, TheBarFitsItsLine) {
   EXPECT_THAT(progress.Bar(30), Not(HasSubstr("░")));
 }
 
+TEST(ProgressTest, APausedSweepSaysSo) {
+  v1::Sweep sweep;
+  sweep.set_id("s-1");
+  sweep.mutable_counts()->set_queued(2);
+  sweep.mutable_policy()->set_paused(true);
+  Progress progress;
+  progress.Update(sweep, absl::UnixEpoch());
+  EXPECT_EQ(progress.Line(), "s-1  0/2 jobs  paused  0%");
+}
+
 }  // namespace
 }  // namespace modlab

@@ -25,6 +25,16 @@ int DisplayWidth(absl::string_view text) {
   return width;
 }
 
+std::string CutText(absl::string_view text, int columns) {
+  int width = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 && ++width > columns) {
+      return std::string(text.substr(0, i));
+    }
+  }
+  return std::string(text);
+}
+
 std::string CountText(int64_t count) {
   std::string text = absl::StrCat(count);
   const size_t first = text[0] == '-' ? 1 : 0;
@@ -37,6 +47,19 @@ std::string CountText(int64_t count) {
 
 std::string CountText(int64_t count, absl::string_view singular) {
   return absl::StrCat(CountText(count), " ", singular, count == 1 ? "" : "s");
+}
+
+std::string BytesText(int64_t bytes) {
+  if (bytes < 1024) return absl::StrCat(bytes, " B");
+  auto size = static_cast<double>(bytes);
+  absl::string_view unit;
+  for (const absl::string_view next : {"KiB", "MiB", "GiB", "TiB", "PiB"}) {
+    // 1023.96 would be told as 1024.0.
+    if (size < 1023.95) break;
+    size /= 1024;
+    unit = next;
+  }
+  return absl::StrFormat("%.1f %s", size, unit);
 }
 
 std::string DurationText(double seconds) {

@@ -15,11 +15,17 @@ namespace modlab {
 // Columns that UTF-8 `text` takes on a terminal, one a code point.
 int DisplayWidth(absl::string_view text);
 
+// The first `columns` of them.
+std::string CutText(absl::string_view text, int columns);
+
 // "12,340".
 std::string CountText(int64_t count);
 
 // "96 jobs", "1 job".
 std::string CountText(int64_t count, absl::string_view singular);
+
+// "512 B", "1.2 KiB", "34.5 GiB".
+std::string BytesText(int64_t bytes);
 
 // "8s", "2m 05s", "3h 07m", "2d 04h"; negative durations count as 0.
 std::string DurationText(double seconds);

@@ -63,5 +63,21 @@ TEST(TextTest, ListsAreSplitAtCommas) {
   EXPECT_THAT(SplitList(""), IsEmpty());
 }
 
+TEST(TextTest, Bytes) {
+  EXPECT_EQ(BytesText(0), "0 B");
+  EXPECT_EQ(BytesText(1023), "1023 B");
+  EXPECT_EQ(BytesText(1024), "1.0 KiB");
+  EXPECT_EQ(BytesText(1024 * 1024 - 1), "1.0 MiB");
+  EXPECT_EQ(BytesText(int64_t{40} << 30), "40.0 GiB");
+  EXPECT_EQ(BytesText(int64_t{3} << 60), "3072.0 PiB");
+}
+
+TEST(TextTest, CutKeepsWholeCodePoints) {
+  EXPECT_EQ(CutText("abc", 3), "abc");
+  EXPECT_EQ(CutText("abc", 2), "ab");
+  EXPECT_EQ(CutText("\u00e4\u00f6\u00fc", 2), "\u00e4\u00f6");
+  EXPECT_EQ(CutText("abc", 0), "");
+}
+
 }  // namespace
 }  // namespace modlab

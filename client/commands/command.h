@@ -37,6 +37,10 @@ void AddWatch(CLI::App* app, Action* action);
 void AddList(CLI::App* app, Action* action);
 void AddShow(CLI::App* app, Action* action);
 void AddCancel(CLI::App* app, Action* action);
+void AddPause(CLI::App* app, Action* action);
+void AddResume(CLI::App* app, Action* action);
+void AddSet(CLI::App* app, Action* action);
+void AddExtend(CLI::App* app, Action* action);
 void AddRetry(CLI::App* app, Action* action);
 void AddResults(CLI::App* app, Action* action);
 void AddCurves(CLI::App* app, Action* action);
@@ -44,10 +48,11 @@ void AddRank(CLI::App* app, Action* action);
 void AddCompare(CLI::App* app, Action* action);
 void AddReport(CLI::App* app, Action* action);
 void AddExport(CLI::App* app, Action* action);
+void AddTop(CLI::App* app, Action* action);
 void AddWorkers(CLI::App* app, Action* action);
 void AddArtifacts(CLI::App* app, Action* action);
 
-// --server and --data-dir.
+// --server, --data-dir, and what TLS and tokens need.
 void AddConnectionOptions(CLI::App* command, Connection::Choice* choice);
 // --format; the value that `format` has is the default.
 void AddFormatOption(CLI::App* command, Format* format);

@@ -27,11 +27,23 @@ struct Options {
   Format format = Format::kTable;
 };
 
+// For people, what is as by default is not there.
+Cell PriorityCell(const v1::SweepPolicy& policy, Format format) {
+  if (format == Format::kTable && policy.priority() == 0) return {};
+  return int64_t{policy.priority()};
+}
+
+Cell PausedCell(const v1::SweepPolicy& policy, Format format) {
+  if (format == Format::kTable && !policy.paused()) return {};
+  return std::string(policy.paused() ? "yes" : "no");
+}
+
 absl::Status ListSweeps(const Connection& connection, Format format) {
   RowWriter writer(format,
                    {"id", "created", "queued", "running", "succeeded", "failed", "cancelled",
-                    "iterations_done", "iterations_total"},
+                    "iterations_done", "iterations_total", "user", "priority", "paused"},
                    &std::cout);
+  writer.HideIfEmpty({"user", "priority", "paused"});
   v1::ListSweepsRequest request;
   request.set_page_size(kPageSize);
   do {
@@ -41,7 +53,8 @@ absl::Status ListSweeps(const Connection& connection, Format format) {
       const v1::JobCounts& counts = sweep.counts();
       writer.Add({sweep.id(), TextCell(TimeText(sweep.created_us())), counts.queued(),
                   counts.running(), counts.succeeded(), counts.failed(), counts.cancelled(),
-                  sweep.iterations_done(), sweep.iterations_total()});
+                  sweep.iterations_done(), sweep.iterations_total(), TextCell(sweep.user()),
+                  PriorityCell(sweep.policy(), format), PausedCell(sweep.policy(), format)});
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,11 +16,13 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/commands/command.h"
+#include "client/commands/policy_options.h"
 #include "client/commands/results.h"
 #include "client/commands/submit.h"
 #include "client/commands/watch.h"
 #include "client/embedded.h"
 #include "client/interrupt.h"
+#include "client/policy.h"
 #include "client/sweep_file.h"
 #include "client/text.h"
 
@@ -30,6 +33,8 @@ struct Options {
   Connection::Choice choice;
   std::string file;
   bool force = false;
+  PolicyChange change;
+  std::string user;
   int workers = 0;  // 0: one a core
   int gang = 0;
   std::string device = "auto";
@@ -60,11 +65,19 @@ absl::Status StartWorkers(const Connection& connection, const Options& options,
 absl::StatusOr<int> Run(const Options& options) {
   auto file = ReadSweepFile(options.file);
   if (!file.ok()) return file.status();
+  v1::CreateSweepRequest request;
+  *request.mutable_spec() = file->spec;
+  *request.mutable_policy() = file->policy;
+  request.set_force(options.force);
+  request.set_user(options.user);
+  if (auto status = ApplyChange(options.change, request.mutable_policy()); !status.ok()) {
+    return status;
+  }
   auto connection = Connection::Open(options.choice, Connection::Store::kCreate);
   if (!connection.ok()) return connection.status();
   (*connection)->Share();
   const std::string& flags = (*connection)->flags();
-  auto response = SubmitSweep(**connection, file->spec, options.force);
+  auto response = SubmitSweep(**connection, std::move(request));
   if (!response.ok()) return response.status();
   const std::string id = response->sweep().id();
   // What people read goes to standard error: standard output has the results.
@@ -91,11 +104,11 @@ absl::StatusOr<int> Run(const Options& options) {
   std::cerr << EndText(*sweep, flags) << " "
             << DurationText(absl::ToDoubleSeconds(absl::Now() - start)) << ".\n\n";
 
-  v1::QueryResultsRequest request;
-  request.set_sweep(id);
-  for (std::string& field : SplitList(kGroupByDefault)) request.add_group_by(std::move(field));
-  for (std::string& metric : SplitList(kMetricsDefault)) request.add_metrics(std::move(metric));
-  const absl::Status printed = PrintResults(**connection, request, options.format);
+  v1::QueryResultsRequest question;
+  question.set_sweep(id);
+  for (std::string& field : SplitList(kGroupByDefault)) question.add_group_by(std::move(field));
+  for (std::string& metric : SplitList(kMetricsDefault)) question.add_metrics(std::move(metric));
+  const absl::Status printed = PrintResults(**connection, question, options.format);
   if (!printed.ok()) return printed;
   std::cerr << "The results stay " << (*connection)->place() << ": ask again with `modlab results "
             << id << flags << "`.\n";
@@ -121,6 +134,8 @@ void AddRun(CLI::App* app, Action* action) {
       ->check(CLI::Range(1, 4096).description(""));
   command->add_option("--device", options->device, "auto (default), cpu or cuda:N")
       ->type_name("DEVICE");
+  AddPolicyOptions(command, &options->change);
+  AddUserOption(command, &options->user);
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
   command->footer(

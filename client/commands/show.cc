@@ -16,8 +16,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/command.h"
+#include "client/commands/events.h"
 #include "client/format.h"
 #include "client/job_row.h"
+#include "client/policy.h"
 #include "client/report/module_exhibits.h"
 #include "client/table.h"
 #include "client/text.h"
@@ -34,6 +36,7 @@ constexpr int kMatrixShownMax = 16;
 struct Options {
   Connection::Choice choice;
   std::string what;
+  bool events = false;
   Format format = Format::kTable;
 };
 
@@ -175,28 +178,72 @@ absl::Status ShowSweep(const Connection& connection, const std::string& id, Form
   auto sweep = connection.Call(&v1::SweepService::Stub::GetSweep, request);
   if (!sweep.ok()) return sweep.status();
   const v1::JobCounts& counts = sweep->counts();
-  WriteRecord(
-      format,
-      {"id", "name", "created", "cancelled_at", "queued", "running", "succeeded", "failed",
-       "cancelled", "iterations_done", "iterations_total", "iterations_per_second", "defaults",
-       "grids"},
-      {sweep->id(), sweep->name(), TextCell(TimeText(sweep->created_us())),
-       TextCell(TimeText(sweep->cancelled_us())), counts.queued(), counts.running(),
-       counts.succeeded(), counts.failed(), counts.cancelled(), sweep->iterations_done(),
-       sweep->iterations_total(), sweep->iterations_per_second(),
-       TextCell(DefaultsText(sweep->spec().defaults())), TextCell(GridsText(sweep->spec()))},
-      &std::cout);
+  const v1::SweepPolicy& policy = sweep->policy();
+  // For people, what is as by default is not there.
+  const bool table = format == Format::kTable;
+  const auto number = [table](int64_t value) { return table && value == 0 ? Cell() : Cell(value); };
+  const auto answer = [table](bool value) {
+    return table && !value ? Cell() : Cell(std::string(value ? "yes" : "no"));
+  };
+  WriteRecord(format,
+              {"id",
+               "name",
+               "created",
+               "cancelled_at",
+               "queued",
+               "running",
+               "succeeded",
+               "failed",
+               "cancelled",
+               "iterations_done",
+               "iterations_total",
+               "iterations_per_second",
+               "user",
+               "priority",
+               "max_running",
+               "paused",
+               "preempt",
+               "requires",
+               "defaults",
+               "grids"},
+              {sweep->id(),
+               sweep->name(),
+               TextCell(TimeText(sweep->created_us())),
+               TextCell(TimeText(sweep->cancelled_us())),
+               counts.queued(),
+               counts.running(),
+               counts.succeeded(),
+               counts.failed(),
+               counts.cancelled(),
+               sweep->iterations_done(),
+               sweep->iterations_total(),
+               sweep->iterations_per_second(),
+               TextCell(sweep->user()),
+               number(policy.priority()),
+               number(policy.max_running()),
+               answer(policy.paused()),
+               answer(policy.preempt()),
+               TextCell(RequirementsText(policy.requirements())),
+               TextCell(DefaultsText(sweep->spec().defaults())),
+               TextCell(GridsText(sweep->spec()))},
+              &std::cout);
   return absl::OkStatus();
 }
 
 absl::StatusOr<int> Show(const Options& options) {
-  auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
-  if (!connection.ok()) return connection.status();
   // Names of sweeps begin with a letter.
   int64_t job = 0;
-  const absl::Status shown = absl::SimpleAtoi(options.what, &job)
-                                 ? ShowJob(**connection, job, options.format)
-                                 : ShowSweep(**connection, options.what, options.format);
+  const bool is_job = absl::SimpleAtoi(options.what, &job);
+  if (options.events && !is_job) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--events is of one job: give its number; `modlab ls ", options.what,
+                     "` lists those of a sweep"));
+  }
+  auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
+  if (!connection.ok()) return connection.status();
+  const absl::Status shown = options.events ? PrintJobEvents(**connection, job, options.format)
+                             : is_job       ? ShowJob(**connection, job, options.format)
+                                            : ShowSweep(**connection, options.what, options.format);
   if (!shown.ok()) return shown;
   return kExitOk;
 }
@@ -209,12 +256,14 @@ void AddShow(CLI::App* app, Action* action) {
   command->add_option("SWEEP|JOB", options->what, "A sweep's id or name, or a job's number")
       ->type_name("")
       ->required();
+  command->add_flag("--events", options->events,
+                    "Of a job: every change of its state, with time, worker and cause");
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
   command->footer(
       "Of a job also its activation matrix, up to 16 rules and modules; larger ones with --format "
       "json.\n"
-      "Example:\n  modlab show quickstart\n  modlab show 42");
+      "Example:\n  modlab show quickstart\n  modlab show 42\n  modlab show 42 --events");
   command->callback([=] { *action = [=] { return Show(*options); }; });
 }
 

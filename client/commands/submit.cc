@@ -14,7 +14,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/command.h"
+#include "client/commands/policy_options.h"
 #include "client/format.h"
+#include "client/policy.h"
 #include "client/sweep_file.h"
 #include "client/text.h"
 #include "lib/config/job_config.h"
@@ -28,6 +30,8 @@ struct Options {
   std::string file;
   bool dry_run = false;
   bool force = false;
+  PolicyChange change;
+  std::string user;
   Format format = Format::kTable;
 };
 
@@ -69,13 +73,21 @@ void PrintShapes(const SweepFile& file, Format format) {
 absl::StatusOr<int> Submit(const Options& options) {
   auto file = ReadSweepFile(options.file);
   if (!file.ok()) return file.status();
+  v1::CreateSweepRequest request;
+  *request.mutable_spec() = file->spec;
+  *request.mutable_policy() = file->policy;
+  request.set_force(options.force);
+  request.set_user(options.user);
+  if (auto status = ApplyChange(options.change, request.mutable_policy()); !status.ok()) {
+    return status;
+  }
   if (options.dry_run) {
     PrintShapes(*file, options.format);
     return kExitOk;
   }
   auto connection = Connection::Open(options.choice, Connection::Store::kCreate);
   if (!connection.ok()) return connection.status();
-  auto response = SubmitSweep(**connection, file->spec, options.force);
+  auto response = SubmitSweep(**connection, std::move(request));
   if (!response.ok()) return response.status();
   const std::string& id = response->sweep().id();
   const std::string& flags = (*connection)->flags();
@@ -87,6 +99,9 @@ absl::StatusOr<int> Submit(const Options& options) {
     std::cout << "No coordinator runs on it. Train it with `modlab run " << options.file << flags
               << "`, or start modlabd and modlab-worker.\n";
   } else {
+    if (response->sweep().policy().paused()) {
+      std::cout << "  begin     modlab resume " << id << flags << "\n";
+    }
     std::cout << "  progress  modlab watch " << id << flags << "\n"
               << "  results   modlab results " << id << flags << "\n"
               << "  stop it   modlab cancel " << id << flags << "\n";
@@ -97,25 +112,29 @@ absl::StatusOr<int> Submit(const Options& options) {
 }  // namespace
 
 absl::StatusOr<v1::CreateSweepResponse> SubmitSweep(const Connection& connection,
-                                                    const v1::SweepSpec& spec, bool force) {
-  v1::CreateSweepRequest request;
-  *request.mutable_spec() = spec;
+                                                    v1::CreateSweepRequest request) {
   request.set_request_id(MakeRequestId());
-  request.set_force(force);
   return connection.Call(&v1::SweepService::Stub::CreateSweep, request);
 }
 
-std::string SubmittedText(const v1::CreateSweepResponse& response, const std::string& place) {
+std::string JobOriginsText(int64_t created, int64_t shared, int64_t requeued) {
   std::vector<std::string> parts;
   const auto add = [&parts](int64_t jobs, const char* what) {
     if (jobs > 0) parts.push_back(absl::StrCat(CountText(jobs), " ", what));
   };
-  add(response.jobs_created(), "new");
-  add(response.jobs_shared(), "shared with earlier sweeps");
-  add(response.jobs_requeued(), "queued again");
+  add(created, "new");
+  add(shared, "shared with earlier sweeps");
+  add(requeued, "queued again");
+  return absl::StrJoin(parts, ", ");
+}
+
+std::string SubmittedText(const v1::CreateSweepResponse& response, const std::string& place) {
   const int64_t jobs = response.jobs_created() + response.jobs_shared() + response.jobs_requeued();
-  return absl::StrCat(response.sweep().id(), ": ", CountText(jobs, "job"), " ", place, " (",
-                      absl::StrJoin(parts, ", "), ")");
+  const std::string policy = PolicyText(response.sweep().policy());
+  return absl::StrCat(
+      response.sweep().id(), ": ", CountText(jobs, "job"), " ", place, " (",
+      JobOriginsText(response.jobs_created(), response.jobs_shared(), response.jobs_requeued()),
+      ")", policy.empty() ? "" : absl::StrCat(", ", policy));
 }
 
 void AddSubmit(CLI::App* app, Action* action) {
@@ -126,6 +145,13 @@ void AddSubmit(CLI::App* app, Action* action) {
                     "Only show how many jobs of which shapes the file makes; needs no server");
   command->add_flag("--force", options->force,
                     "Train every config anew, even where a result exists");
+  command
+      ->add_flag_callback(
+          "--paused", [options] { options->change.paused = true; },
+          "Start nothing of it before `modlab resume`")
+      ->group("Policy");
+  AddPolicyOptions(command, &options->change);
+  AddUserOption(command, &options->user);
   AddConnectionOptions(command, &options->choice);
   AddFormatOption(command, &options->format);
   command->footer("Example:\n  modlab submit examples/quickstart.yaml --server localhost:7070");

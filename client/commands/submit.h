@@ -3,6 +3,7 @@
 #ifndef MODLAB_CLIENT_COMMANDS_SUBMIT_H_
 #define MODLAB_CLIENT_COMMANDS_SUBMIT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -11,9 +12,12 @@
 
 namespace modlab {
 
-// Safe against lost answers: one request id for all tries.
+// Sends `request` with a request id of its own: safe against lost answers.
 absl::StatusOr<v1::CreateSweepResponse> SubmitSweep(const Connection& connection,
-                                                    const v1::SweepSpec& spec, bool force);
+                                                    v1::CreateSweepRequest request);
+
+// "90 new, 6 shared with earlier sweeps", "" for none.
+std::string JobOriginsText(int64_t created, int64_t shared, int64_t requeued);
 
 // "quickstart-1: 96 jobs in ./modlab-data (90 new, 6 shared with earlier sweeps)".
 std::string SubmittedText(const v1::CreateSweepResponse& response, const std::string& place);

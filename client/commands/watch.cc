@@ -79,10 +79,20 @@ class Display {
   v1::JobCounts last_counts_;
 };
 
-// Tells once that jobs wait and nobody is there to take them.
+// Tells once that jobs wait and nobody is there to take them, or may.
 class IdleNotice {
  public:
   void Check(const Connection& connection, const v1::Sweep& sweep, Display* display) {
+    if (sweep.policy().paused()) {
+      if (!paused_told_) {
+        display->Notice(absl::StrCat("It is paused. Go on with `modlab resume ", sweep.id(),
+                                     connection.flags(), "`."));
+      }
+      paused_told_ = true;
+      since_ = absl::Now();
+      return;
+    }
+    paused_told_ = false;
     if (told_ || sweep.counts().running() > 0 || sweep.counts().queued() == 0) {
       since_ = absl::Now();
       return;
@@ -99,6 +109,7 @@ class IdleNotice {
 
  private:
   bool told_ = false;
+  bool paused_told_ = false;
   absl::Time since_ = absl::Now();
 };
 
