@@ -12,6 +12,7 @@
 #include "modlab/v1/results.pb.h"
 #include "spdlog/spdlog.h"
 #include "worker/backoff.h"
+#include "worker/retry.h"
 
 namespace modlab {
 namespace {
@@ -38,18 +39,6 @@ grpc::Status UploadOnce(v1::ArtifactService::Stub* stub, absl::string_view conte
   return status;
 }
 
-bool MayPass(grpc::StatusCode code) {
-  switch (code) {
-    case grpc::StatusCode::INVALID_ARGUMENT:
-    case grpc::StatusCode::PERMISSION_DENIED:
-    case grpc::StatusCode::UNAUTHENTICATED:
-    case grpc::StatusCode::UNIMPLEMENTED:
-      return false;
-    default:
-      return true;
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> UploadArtifact(const std::shared_ptr<grpc::Channel>& channel,
@@ -63,15 +52,14 @@ absl::StatusOr<std::string> UploadArtifact(const std::shared_ptr<grpc::Channel>&
     const grpc::Status status = UploadOnce(stub.get(), content, &sha256);
     if (status.ok()) return sha256;
     if (!MayPass(status.error_code())) {
-      return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                          status.error_message());
+      return ToAbsl(status);
     }
     spdlog::log(level, "upload of {} bytes failed, trying again: {}", content.size(),
                 status.error_message());
     level = spdlog::level::debug;
     std::this_thread::sleep_for(backoff.Next());
   }
-  return absl::CancelledError("the result is no longer wanted");
+  return absl::CancelledError("the file is no longer wanted");
 }
 
 }  // namespace modlab

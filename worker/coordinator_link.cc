@@ -148,16 +148,20 @@ void CoordinatorLink::Heard(const v1::CoordinatorView& view) {
   changed_.notify_all();
 }
 
+bool CoordinatorLink::IsOver() const {
+  return stopping_ && (Clock::now() >= stop_deadline_ || !session_->has_unacknowledged());
+}
+
 void CoordinatorLink::Run() {
   Backoff backoff;
   std::unique_lock<std::mutex> lock(mutex_);
-  while (!stopping_) {
+  while (!IsOver()) {
     is_regained_ = false;
     lock.unlock();
     RunStream();
     lock.lock();
     if (is_regained_) backoff.Reset();
-    changed_.wait_for(lock, backoff.Next(), [this] { return stopping_; });
+    changed_.wait_for(lock, backoff.Next(), [this] { return IsOver(); });
   }
 }
 
@@ -173,7 +177,9 @@ void CoordinatorLink::RunStream() {
     const Clock::time_point now = Clock::now();
     const Clock::time_point silent_at = last_heard_ + lease_duration_;
     is_silent = now >= silent_at;
-    if (is_silent || (stopping_ && (!is_regained_ || now >= stop_deadline_))) break;
+    if (is_silent || (stopping_ && now >= stop_deadline_)) break;
+    // Nobody has heard of us, and nothing need be heard.
+    if (!is_regained_ && IsOver()) break;
 
     Clock::time_point wake_at = stopping_ ? std::min(silent_at, stop_deadline_) : silent_at;
     if (!stream.writing() && !sent_last) {

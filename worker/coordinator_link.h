@@ -38,9 +38,10 @@ class CoordinatorLink {
   // The session has news. Thread-safe; does nothing before Start() and after Stop().
   void Wake();
 
-  // If connected, sends what the session still has to say and waits for its
-  // acknowledgement, for at most `grace`. Then closes the stream. Drain the
-  // session first. Thread-safe; a second call does nothing.
+  // Sends what the session still has to say and waits for its acknowledgement, for
+  // at most `grace`; over a new stream if need be, where reports are not acknowledged.
+  // Then closes the stream. Drain the session first. Thread-safe; a second call does
+  // nothing.
   void Stop(std::chrono::milliseconds grace);
 
  private:
@@ -49,6 +50,8 @@ class CoordinatorLink {
 
   void Run();
   void RunStream();
+  // With mutex_ held: what is still worth a stream.
+  bool IsOver() const;
   void Heard(const v1::CoordinatorView& view);
 
   const std::unique_ptr<v1::WorkerService::Stub> stub_;

@@ -5,29 +5,71 @@
 
 namespace modlab {
 
-Gang::Gang(std::vector<v1::Lease> leases) : leases_(std::move(leases)), members_(leases_.size()) {}
+Gang::Gang(std::vector<v1::Lease> leases) : leases_(std::move(leases)), members_(leases_.size()) {
+  for (size_t i = 0; i < leases_.size(); ++i) {
+    members_[i].checkpoint = leases_[i].checkpoint();
+    members_[i].iteration = leases_[i].checkpoint().iteration();
+  }
+}
 
 void Gang::Drop(int member) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  Member& state = members_[static_cast<size_t>(member)];
+  Member& state = at(member);
   if (state.dropped) return;
   state.dropped = true;
-  if (state.trainer_index >= 0) trainer_->Drop(state.trainer_index);
+  if (state.trainer_index < 0) return;
+  trainer_->Drop(state.trainer_index);
+  // Its mates go on, it does not.
+  state.iteration = trainer_->progress().iteration;
+  state.trainer_index = -1;
 }
 
 bool Gang::dropped(int member) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return members_[static_cast<size_t>(member)].dropped;
+  return at(member).dropped;
+}
+
+void Gang::Release(int member) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Member& state = at(member);
+  if (state.releasing) return;
+  state.releasing = true;
+  if (state.trainer_index >= 0) trainer_->RequestCheckpoints();
+}
+
+bool Gang::releasing(int member) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return at(member).releasing;
+}
+
+void Gang::RequestCheckpoints() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (trainer_ != nullptr) trainer_->RequestCheckpoints();
+}
+
+v1::TrainingCheckpoint Gang::checkpoint(int member) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return at(member).checkpoint;
+}
+
+void Gang::SetCheckpoint(int member, const v1::TrainingCheckpoint& checkpoint) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  at(member).checkpoint = checkpoint;
 }
 
 void Gang::Attach(Trainer* trainer, const std::vector<int>& members) {
   const std::lock_guard<std::mutex> lock(mutex_);
   trainer_ = trainer;
   for (size_t i = 0; i < members.size(); ++i) {
-    Member& state = members_[static_cast<size_t>(members[i])];
-    state.trainer_index = static_cast<int>(i);
-    // It may have been dropped while the trainer was being made.
-    if (state.dropped) trainer_->Drop(state.trainer_index);
+    const auto index = static_cast<int>(i);
+    Member& state = at(members[i]);
+    // Either may have come while the trainer was being made.
+    if (state.dropped) {
+      trainer_->Drop(index);
+      continue;
+    }
+    state.trainer_index = index;
+    if (state.releasing) trainer_->RequestCheckpoints();
   }
 }
 
@@ -43,7 +85,7 @@ void Gang::Detach() {
 
 Gang::Progress Gang::progress(int member) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const Member& state = members_[static_cast<size_t>(member)];
+  const Member& state = at(member);
   if (state.trainer_index < 0) return {state.iteration, 0.0};
   return {trainer_->progress().iteration, trainer_->progress().iterations_per_second};
 }

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "lib/train/trainer.h"
+#include "modlab/v1/job.pb.h"
 #include "modlab/v1/worker.pb.h"
 
 namespace modlab {
 
 // Members are named by their index in leases(). Thread-safe. Calls
-// Trainer::Drop() under its lock, so that must not wait for an observer.
+// Trainer::Drop() and RequestCheckpoints() under its lock, so that those must not
+// wait for an observer.
 class Gang {
  public:
   explicit Gang(std::vector<v1::Lease> leases);
@@ -21,10 +23,23 @@ class Gang {
   const std::vector<v1::Lease>& leases() const { return leases_; }
   int size() const { return static_cast<int>(leases_.size()); }
 
-  // The coordinator no longer lists the member: takes it out of the trainer
-  // that has it now, and of every later one.
+  // Takes the member out of the trainer that has it now, and of every later one:
+  // the coordinator no longer lists it, or it is handed back.
   void Drop(int member);
   bool dropped(int member) const;
+
+  // The member is to be handed back, for good. Asks its trainer, now or later, for a
+  // checkpoint.
+  void Release(int member);
+  bool releasing(int member) const;
+
+  // Of all members that are being trained now.
+  void RequestCheckpoints();
+
+  // Where the member's training can go on: the newest checkpoint that the coordinator
+  // keeps, or has been sent. Iteration 0: at the beginning.
+  v1::TrainingCheckpoint checkpoint(int member) const;
+  void SetCheckpoint(int member, const v1::TrainingCheckpoint& checkpoint);
 
   // `trainer` runs `members`, in this order, until Detach(). It must outlive that.
   void Attach(Trainer* trainer, const std::vector<int>& members);
@@ -40,11 +55,17 @@ class Gang {
  private:
   struct Member {
     bool dropped = false;
+    bool releasing = false;
+    v1::TrainingCheckpoint checkpoint;
     // Index in trainer_, or -1.
     int trainer_index = -1;
     // When last detached.
     int64_t iteration = 0;
   };
+
+  // The member's own state. With mutex_ held.
+  Member& at(int member) { return members_[static_cast<size_t>(member)]; }
+  const Member& at(int member) const { return members_[static_cast<size_t>(member)]; }
 
   const std::vector<v1::Lease> leases_;
   mutable std::mutex mutex_;

@@ -8,17 +8,18 @@
 #include <utility>
 
 #include "lib/config/job_config.h"
+#include "spdlog/spdlog.h"
 
 namespace modlab {
 
 // Passes on what trainers say, for all trainers that a gang needs.
 class GangRunner::Observer : public GangObserver {
  public:
-  Observer(const GangRunner& runner, Gang* gang)
+  Observer(const GangRunner& runner, std::shared_ptr<Gang> gang)
       : runner_(runner),
-        gang_(gang),
-        ended_(gang->leases().size(), false),
-        last_point_(gang->leases().size(), -1) {}
+        gang_(std::move(gang)),
+        ended_(gang_->leases().size(), false),
+        last_point_(gang_->leases().size(), -1) {}
 
   // From now on the trainer's members are these of the gang.
   void SetMembers(const std::vector<int>& members) { members_ = members; }
@@ -27,12 +28,33 @@ class GangRunner::Observer : public GangObserver {
     return !ended_[static_cast<size_t>(member)] && !gang_->dropped(member);
   }
 
+  // Takes out who is no longer trained; who is to be released is handed back first.
+  void RemoveEnded(std::vector<int>* members) {
+    for (const int member : *members) {
+      if (Wants(member) && gang_->releasing(member)) HandBack(member);
+    }
+    members->erase(std::remove_if(members->begin(), members->end(),
+                                  [this](int member) { return !Wants(member); }),
+                   members->end());
+  }
+
   void Fail(int member, v1::FailureCause cause, const std::string& message) {
     v1::Failure failure;
     failure.set_cause(cause);
     failure.set_message(message);
-    failure.set_iteration(std::max(int64_t{0}, last_point_[static_cast<size_t>(member)]));
+    failure.set_iteration(
+        std::max(gang_->checkpoint(member).iteration(), last_point_[static_cast<size_t>(member)]));
     End(member, failure);
+  }
+
+  // The member's checkpoint is of no use.
+  void BeginAgain(int member, const std::string& why) {
+    const v1::Lease& lease = gang_->leases()[static_cast<size_t>(member)];
+    const v1::TrainingCheckpoint checkpoint = gang_->checkpoint(member);
+    spdlog::error(
+        "job={} attempt={}: begins again, its checkpoint of iteration {} ({}) is lost: {}",
+        lease.job_id(), lease.attempt(), checkpoint.iteration(), checkpoint.sha256(), why);
+    gang_->SetCheckpoint(member, {});
   }
 
   void OnPoint(int index, const v1::CurvePoint& point) override {
@@ -47,18 +69,26 @@ class GangRunner::Observer : public GangObserver {
     runner_.session_->Add(*gang_, member, std::move(report));
   }
 
+  void OnCheckpoint(int index, int64_t iteration, std::string file) override {
+    const int member = members_[static_cast<size_t>(index)];
+    if (iteration > gang_->checkpoint(member).iteration()) {
+      runner_.keeper_->Keep(gang_, member, iteration, std::move(file));
+    }
+    if (gang_->releasing(member)) HandBack(member);
+  }
+
   void OnFinished(int index, const v1::JobResult& result, const FinalWeights& weights) override {
     const int member = members_[static_cast<size_t>(index)];
     v1::Report report;
     v1::JobResult* finished = report.mutable_finished();
     *finished = result;
     *finished->mutable_provenance() = runner_.provenance_;
-    if (!Keep(member, weights.last, finished->mutable_checkpoint_sha256())) return;
+    if (!Store(member, weights.last, finished->mutable_checkpoint_sha256())) return;
     if (finished->has_best()) {
       std::string* sha256 = finished->mutable_best()->mutable_checkpoint_sha256();
       if (weights.best.empty()) {
         *sha256 = finished->checkpoint_sha256();
-      } else if (!Keep(member, weights.best, sha256)) {
+      } else if (!Store(member, weights.best, sha256)) {
         return;
       }
     }
@@ -72,7 +102,7 @@ class GangRunner::Observer : public GangObserver {
 
  private:
   // False, and the member has failed, if the file could not be kept.
-  bool Keep(int member, const std::string& weights, std::string* sha256) {
+  bool Store(int member, const std::string& weights, std::string* sha256) {
     absl::StatusOr<std::string> kept =
         runner_.keep_artifact_(weights, [this, member] { return Wants(member); });
     if (!kept.ok()) {
@@ -84,6 +114,12 @@ class GangRunner::Observer : public GangObserver {
     return true;
   }
 
+  // Its last report is the keeper's.
+  void HandBack(int member) {
+    gang_->Drop(member);
+    runner_.keeper_->Release(gang_, member);
+  }
+
   void End(int member, const v1::Failure& failure) {
     v1::Report report;
     *report.mutable_failed() = failure;
@@ -92,20 +128,23 @@ class GangRunner::Observer : public GangObserver {
   }
 
   const GangRunner& runner_;
-  Gang* const gang_;
+  const std::shared_ptr<Gang> gang_;
   std::vector<int> members_;
   std::vector<bool> ended_;
   std::vector<int64_t> last_point_;
 };
 
-GangRunner::GangRunner(Session* session, TrainerFactory create_trainer, ArtifactSink keep_artifact,
+GangRunner::GangRunner(Session* session, CheckpointKeeper* keeper, TrainerFactory create_trainer,
+                       ArtifactSink keep_artifact, ArtifactSource fetch_artifact,
                        v1::Provenance provenance)
     : session_(session),
+      keeper_(keeper),
       create_trainer_(std::move(create_trainer)),
       keep_artifact_(std::move(keep_artifact)),
+      fetch_artifact_(std::move(fetch_artifact)),
       provenance_(std::move(provenance)) {}
 
-void GangRunner::Run(Gang* gang) const {
+void GangRunner::Run(const std::shared_ptr<Gang>& gang) const {
   Observer observer(*this, gang);
   std::vector<v1::JobConfig> configs;  // one a member of the gang
   std::vector<int> all;
@@ -124,36 +163,53 @@ void GangRunner::Run(Gang* gang) const {
   while (!parts.empty()) {
     std::vector<int> members = std::move(parts.back());
     parts.pop_back();
-    const auto remove_unwanted = [&] {
-      members.erase(std::remove_if(members.begin(), members.end(),
-                                   [&](int member) { return !observer.Wants(member); }),
-                    members.end());
-    };
-    remove_unwanted();
-    if (members.empty()) continue;
-    const absl::Status status = Train(gang, members, configs, &observer);
-    remove_unwanted();
+    observer.RemoveEnded(&members);
     if (members.empty()) continue;
 
-    if (!absl::IsResourceExhausted(status)) {
+    // As they are now: the keeper goes on setting them.
+    std::vector<v1::TrainingCheckpoint> standings;
+    for (int member = 0; member < gang->size(); ++member) {
+      standings.push_back(gang->checkpoint(member));
+    }
+    const int64_t iteration = standings[static_cast<size_t>(members.front())].iteration();
+    const auto others = std::stable_partition(members.begin(), members.end(), [&](int member) {
+      return standings[static_cast<size_t>(member)].iteration() == iteration;
+    });
+    if (others != members.end()) {
+      parts.emplace_back(others, members.end());
+      members.erase(others, members.end());
+    }
+    const absl::Status status = Train(gang, members, configs, standings, &observer);
+    observer.RemoveEnded(&members);
+    if (members.empty()) continue;
+
+    const bool is_full = absl::IsResourceExhausted(status);
+    const bool is_refused = absl::IsInvalidArgument(status) && iteration > 0;
+    if (absl::IsAborted(status)) {
+      parts.push_back(std::move(members));
+    } else if (!is_full && !is_refused) {
       const std::string message =
           status.ok() ? "the trainer ended without a result" : status.ToString();
       for (const int member : members) observer.Fail(member, v1::WORKER_ERROR, message);
-    } else if (members.size() == 1) {
+    } else if (members.size() > 1) {
+      const auto middle = members.begin() + static_cast<std::ptrdiff_t>(members.size() / 2);
+      parts.emplace_back(middle, members.end());
+      parts.emplace_back(members.begin(), middle);
+    } else if (is_full) {
       observer.Fail(members.front(), v1::OUT_OF_MEMORY,
                     provenance_.device_name() + " cannot hold this job even alone (" +
                         std::string(status.message()) +
                         "); a smaller model_dim, encoder_dim or batch_size would need less");
     } else {
-      const auto middle = members.begin() + static_cast<std::ptrdiff_t>(members.size() / 2);
-      parts.emplace_back(middle, members.end());
-      parts.emplace_back(members.begin(), middle);
+      observer.BeginAgain(members.front(), std::string(status.message()));
+      parts.push_back(std::move(members));
     }
   }
 }
 
-absl::Status GangRunner::Train(Gang* gang, const std::vector<int>& members,
+absl::Status GangRunner::Train(const std::shared_ptr<Gang>& gang, const std::vector<int>& members,
                                const std::vector<v1::JobConfig>& configs,
+                               const std::vector<v1::TrainingCheckpoint>& standings,
                                Observer* observer) const {
   // Detaches before the trainer goes, on every way out.
   class Attachment {
@@ -172,11 +228,32 @@ absl::Status GangRunner::Train(Gang* gang, const std::vector<int>& members,
 
   try {
     std::vector<v1::JobConfig> trained;
-    for (const int member : members) trained.push_back(configs[static_cast<size_t>(member)]);
-    absl::StatusOr<std::unique_ptr<Trainer>> trainer = create_trainer_(trained);
+    std::vector<std::string> checkpoints;
+    for (const int member : members) {
+      trained.push_back(configs[static_cast<size_t>(member)]);
+      const v1::TrainingCheckpoint& standing = standings[static_cast<size_t>(member)];
+      if (standing.iteration() == 0) continue;
+      const auto is_wanted = [&] { return observer->Wants(member) && !gang->releasing(member); };
+      absl::StatusOr<std::string> file = fetch_artifact_(standing, is_wanted);
+      if (file.ok()) {
+        checkpoints.push_back(*std::move(file));
+        continue;
+      }
+      if (absl::IsNotFound(file.status()) || absl::IsDataLoss(file.status())) {
+        observer->BeginAgain(member, std::string(file.status().message()));
+      } else if (is_wanted()) {
+        observer->Fail(member, v1::WORKER_ERROR,
+                       "the checkpoint of iteration " + std::to_string(standing.iteration()) +
+                           " (" + standing.sha256() +
+                           ") cannot be fetched: " + file.status().ToString());
+      }
+      return absl::AbortedError("a member cannot go on");
+    }
+    absl::StatusOr<std::unique_ptr<Trainer>> trainer = create_trainer_(trained, checkpoints);
     if (!trainer.ok()) return trainer.status();
+    checkpoints = {};
     observer->SetMembers(members);
-    const Attachment attachment(gang, trainer->get(), members);
+    const Attachment attachment(gang.get(), trainer->get(), members);
     return (*trainer)->Run(observer);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory");

@@ -4,6 +4,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -11,6 +15,8 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "lib/train/device.h"
 #include "lib/train/trainer.h"
 #include "modlab/v1/job.pb.h"
@@ -61,6 +67,22 @@ int Evaluate(const std::string& config_path, const std::string& weights_path,
   return Print(format == "json" ? ResultAsJson(*result) : ResultAsTable(*result));
 }
 
+// Of a label: "" or what is wrong with it.
+std::string CheckLabel(const std::string& label) {
+  const bool fits =
+      !label.empty() && label.size() <= 63 && std::all_of(label.begin(), label.end(), [](char c) {
+        return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+               absl::StrContains("-_.=/", std::string(1, c));
+      });
+  return fits ? ""
+              : "\"" + label +
+                    "\" is no label; give 1 to 63 letters, digits, '-', '_', '.', '=' or '/'";
+}
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(std::llround(seconds * 1000));
+}
+
 int Main(int argc, char** argv) {
   // Before anything slow: the parent may end at any time.
   const pid_t parent = getppid();
@@ -68,6 +90,9 @@ int Main(int argc, char** argv) {
   WorkerOptions options;
   std::string server;
   EndpointOptions connection;
+  double memory_gib = -1;
+  double checkpoint_seconds = 60;
+  double grace_seconds = 20;
   bool exit_with_parent = false;
   std::string log_level = "info";
   std::string config_path;
@@ -84,7 +109,8 @@ int Main(int argc, char** argv) {
       "worker.token\n"
       "  modlab-worker describe --config job.yaml --format json\n"
       "  modlab-worker eval --config job.yaml --state-dict model.pt\n"
-      "Exit codes: 0 stopped by SIGINT or SIGTERM, or printed; 1 failed; 2 wrong usage.");
+      "Exit codes: 0 stopped by SIGINT or SIGTERM or drained, or printed; 1 failed; 2 wrong "
+      "usage.");
   app.set_version_flag("--version", std::string("modlab-worker ") + MODLAB_VERSION);
   app.add_option("--server", server,
                  "Address of the coordinator: HOST:PORT or unix:PATH. Need not be up yet")
@@ -111,6 +137,27 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--name", options.name,
                  "Name for people, up to 128 characters. Default: host name and process id");
+  app.add_option(
+         "--label", options.labels,
+         "What sweeps may require, as in \"a100\" or \"rack=7\": 1 to 63 letters, digits and "
+         "-_.=/ (repeatable)")
+      ->type_name("LABEL")
+      ->check(CheckLabel);
+  app.add_option("--memory-gib", memory_gib,
+                 "Memory that sweeps may require. Default: the device's; on cpu the machine's")
+      ->type_name("GIB")
+      ->check(CLI::Range(0.0, 1048576.0));
+  app.add_option("--checkpoint-seconds", checkpoint_seconds,
+                 "Keep a checkpoint of every job with the coordinator so often; 0: only when it is "
+                 "handed back")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->capture_default_str();
+  app.add_option("--grace-seconds", grace_seconds,
+                 "After SIGTERM, hand back what is trained and exit within so many seconds")
+      ->type_name("S")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
   app.add_flag("--exit-with-parent", exit_with_parent,
                "End at once when the process that started this one ends");
   app.add_option("--log-level", log_level, "What to log on standard error")
@@ -156,6 +203,9 @@ int Main(int argc, char** argv) {
       if (options.name.size() > 128) {
         throw CLI::ValidationError("--name", "at most 128 characters are allowed");
       }
+      if (options.labels.size() > static_cast<size_t>(kLabelsMax)) {
+        throw CLI::ValidationError("--label", "at most 64 are allowed");
+      }
     }
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
@@ -174,6 +224,9 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
   options.endpoint = *endpoint;
+  if (memory_gib >= 0) options.memory_bytes = std::llround(memory_gib * (1 << 30));
+  options.checkpoint_interval = Milliseconds(checkpoint_seconds);
+  options.grace = Milliseconds(grace_seconds);
   return RunWorker(options);
 }
 

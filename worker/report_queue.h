@@ -25,6 +25,8 @@ class ReportQueue {
   bool empty() const { return waiting_.empty(); }
   // Everything up to this number is acknowledged.
   uint64_t acknowledged() const { return next_ - 1 - waiting_.size(); }
+  // The newest number given.
+  uint64_t last() const { return next_ - 1; }
   bool has_unsent() const { return sent_ + 1 < next_; }
 
   // Gives the report the next number, from 1, and returns it.

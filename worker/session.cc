@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <set>
 #include <utility>
-#include <vector>
 
 namespace modlab {
 
@@ -54,18 +52,22 @@ v1::WorkerView Session::NextView() {
 }
 
 void Session::Apply(const v1::CoordinatorView& view) {
-  std::vector<Dropped> dropped;
+  Orders orders;
   bool news = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     const uint64_t acknowledged_before = reports_.acknowledged();
+    const uint64_t reports_before = reports_.last();
+    const size_t pending_before = pending_.size();
     reports_.Acknowledge(view.reports_acknowledged());
+    if (view.drain() && !draining_) draining_ = news = true;
 
-    std::set<LeaseKey> wanted;
-    if (!draining_) {
+    std::set<LeaseKey> wanted, to_release;
+    if (!abandoned_) {
       for (const v1::Gang& gang : view.gangs()) {
         for (const v1::Lease& lease : gang.leases()) {
           wanted.emplace(lease.job_id(), lease.attempt());
+          if (lease.release()) to_release.emplace(lease.job_id(), lease.attempt());
         }
       }
     }
@@ -78,28 +80,25 @@ void Session::Apply(const v1::CoordinatorView& view) {
         ++it;
         continue;
       }
-      if (listed.last_report == 0) dropped.push_back({listed.gang, listed.member});
+      if (listed.last_report == 0) orders.dropped.push_back({listed.gang, listed.member});
       it = listed_.erase(it);
     }
+    if (!abandoned_) {
+      for (const v1::Gang& gang : view.gangs()) StartGang(gang);
+    }
+    Release(to_release, &orders);
     // A gang that lost all its members before a slot was free.
     const auto is_empty = [this](const std::shared_ptr<Gang>& gang) {
       for (int member = 0; member < gang->size(); ++member) {
-        if (FindWanted(*gang, member) != nullptr) return false;
+        if (IsWanted(*gang, member)) return false;
       }
       return true;
     };
     pending_.erase(std::remove_if(pending_.begin(), pending_.end(), is_empty), pending_.end());
-
-    if (!draining_) {
-      const size_t pending_before = pending_.size();
-      for (const v1::Gang& gang : view.gangs()) StartGang(gang);
-      if (pending_.size() != pending_before) news = true;
-    }
+    news = news || pending_.size() != pending_before || reports_.last() != reports_before;
     changed_ = changed_ || news;
   }
-  gang_waits_.notify_all();
-  report_allowed_.notify_all();
-  for (const Dropped& drop : dropped) drop.gang->Drop(drop.member);
+  Tell(orders);
   if (news) on_news_();
 }
 
@@ -112,18 +111,47 @@ void Session::StartGang(const v1::Gang& listed) {
   std::vector<v1::Lease> leases;
   std::vector<Listed*> entries;
   for (const v1::Lease& lease : listed.leases()) {
-    const auto [it, is_new] = listed_.try_emplace(LeaseKey(lease.job_id(), lease.attempt()));
-    // A restarted coordinator may give the same lease another gang.
-    it->second.gang_id = listed.id();
-    if (!is_new) continue;
-    it->second.member = static_cast<int>(leases.size());
-    leases.push_back(lease);
-    entries.push_back(&it->second);
+    const LeaseKey key(lease.job_id(), lease.attempt());
+    const auto found = listed_.find(key);
+    if (found != listed_.end()) {
+      // A restarted coordinator may give the same lease another gang.
+      found->second.gang_id = listed.id();
+    } else if (!draining_) {
+      Listed& entry = listed_[key];
+      entry.gang_id = listed.id();
+      entry.member = static_cast<int>(leases.size());
+      leases.push_back(lease);
+      entries.push_back(&entry);
+    }
   }
   if (leases.empty()) return;
   const auto gang = std::make_shared<Gang>(std::move(leases));
   for (Listed* entry : entries) entry->gang = gang;
   pending_.push_back(gang);
+}
+
+void Session::Release(const std::set<LeaseKey>& keys, Orders* orders) {
+  for (auto& [key, listed] : listed_) {
+    if (listed.last_report != 0 || (!draining_ && keys.count(key) == 0)) continue;
+    if (std::find(pending_.begin(), pending_.end(), listed.gang) == pending_.end()) {
+      orders->released.push_back({listed.gang, listed.member});
+      continue;
+    }
+    // No slot has it yet: there is nothing to keep.
+    v1::Report report;
+    report.mutable_released();
+    AddNow(&listed, key, std::move(report));
+    orders->dropped.push_back({listed.gang, listed.member});
+  }
+}
+
+// What was decided with the mutex held, without it.
+void Session::Tell(const Orders& orders) {
+  gang_waits_.notify_all();
+  report_allowed_.notify_all();
+  lease_ended_.notify_all();
+  for (const Member& dropped : orders.dropped) dropped.gang->Drop(dropped.member);
+  for (const Member& released : orders.released) released.gang->Release(released.member);
 }
 
 std::shared_ptr<Gang> Session::NextGang() {
@@ -145,45 +173,80 @@ void Session::GangEnded() {
   on_news_();
 }
 
-// The member's entry, unless it was dropped or has made its last report.
-Session::Listed* Session::FindWanted(const Gang& gang, int member) {
+Session::LeaseKey Session::Key(const Gang& gang, int member) {
   const v1::Lease& lease = gang.leases()[static_cast<size_t>(member)];
-  const auto it = listed_.find(LeaseKey(lease.job_id(), lease.attempt()));
-  if (it == listed_.end() || it->second.gang.get() != &gang) return nullptr;
-  return it->second.last_report == 0 ? &it->second : nullptr;
+  return {lease.job_id(), lease.attempt()};
+}
+
+bool Session::IsWanted(const Gang& gang, int member) const {
+  const auto it = listed_.find(Key(gang, member));
+  return it != listed_.end() && it->second.gang.get() == &gang && it->second.last_report == 0;
+}
+
+bool Session::Wants(const Gang& gang, int member) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return IsWanted(gang, member);
 }
 
 bool Session::Add(const Gang& gang, int member, v1::Report event) {
-  const v1::Lease& lease = gang.leases()[static_cast<size_t>(member)];
   {
     std::unique_lock<std::mutex> lock(mutex_);
-    Listed* listed = nullptr;
-    report_allowed_.wait(lock, [&] {
-      listed = FindWanted(gang, member);
-      return listed == nullptr || !reports_.full();
-    });
-    if (listed == nullptr) return false;
-    event.set_job_id(lease.job_id());
-    event.set_attempt(lease.attempt());
-    const bool is_last = event.has_finished() || event.has_failed();
-    const uint64_t number = reports_.Add(std::move(event));
-    if (is_last) listed->last_report = number;
+    report_allowed_.wait(lock, [&] { return !IsWanted(gang, member) || !reports_.full(); });
+    if (!IsWanted(gang, member)) return false;
+    const LeaseKey key = Key(gang, member);
+    AddNow(&listed_.at(key), key, std::move(event));
   }
+  lease_ended_.notify_all();
   on_news_();
   return true;
 }
 
+void Session::AddNow(Listed* listed, const LeaseKey& key, v1::Report event) {
+  event.set_job_id(key.first);
+  event.set_attempt(key.second);
+  if (event.has_released()) {
+    event.mutable_released()->set_reason(draining_ ? "the worker drains"
+                                                   : "the coordinator asked for it");
+  }
+  const bool is_last = event.has_finished() || event.has_failed() || event.has_released();
+  const uint64_t number = reports_.Add(std::move(event));
+  if (is_last) listed->last_report = number;
+}
+
 void Session::Drain() {
+  Orders orders;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     draining_ = true;
-    pending_.clear();
     changed_ = true;
+    Release({}, &orders);
+    pending_.clear();
+  }
+  Tell(orders);
+  on_news_();
+}
+
+bool Session::draining() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return draining_;
+}
+
+bool Session::WaitUntilReleased(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  return lease_ended_.wait_until(lock, deadline, [this] {
+    return std::all_of(listed_.begin(), listed_.end(),
+                       [](const auto& entry) { return entry.second.last_report != 0; });
+  });
+}
+
+void Session::Abandon() {
+  Drain();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    abandoned_ = true;
   }
   // A view that lists nothing drops everything.
-  v1::CoordinatorView nothing;
-  Apply(nothing);
-  on_news_();
+  Apply(v1::CoordinatorView());
 }
 
 }  // namespace modlab

@@ -1,12 +1,14 @@
 // What a worker holds, what it has to say, and what it should do: the rules of
 // worker.proto without a network and without threads.
 //
-// Between three parties: the stream brings coordinator views and fetches worker
-// views; each slot's thread fetches gangs and brings reports; main() ends it.
+// Between four parties: the stream brings coordinator views and fetches worker
+// views; each slot's thread fetches gangs and brings reports; the checkpoint keeper
+// brings reports too; main() ends it.
 
 #ifndef MODLAB_WORKER_SESSION_H_
 #define MODLAB_WORKER_SESSION_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -14,7 +16,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "modlab/v1/worker.pb.h"
 #include "worker/gang.h"
@@ -34,9 +38,10 @@ struct ReportLimits {
 // Thread-safe: one mutex inside.
 class Session {
  public:
-  // `identity` has the fields of a WorkerView that never change: worker_id,
-  // name, device, device_name, slots, gang_size_max. `on_news` is called, on any
-  // thread and with nothing locked, when has_news() may have become true.
+  // `identity` has the fields of a WorkerView that never change: worker_id, name,
+  // device, device_name, slots, gang_size_max, labels, memory_bytes, place. `on_news`
+  // is called, on any thread and with nothing locked, when has_news() may have
+  // become true.
   Session(v1::WorkerView identity, ReportLimits limits, std::function<void()> on_news);
 
   // -- for the stream ----------------------------------------------------------
@@ -50,7 +55,9 @@ class Session {
   // Forgets what is acknowledged, drops what is no longer listed, and hands
   // gangs of what is listed and not held to NextGang(). A lease, that is a job
   // and an attempt, is started once however often and in whichever gang it is
-  // listed, and not again after its result is acknowledged.
+  // listed, and not again after its last report is acknowledged. What is to be
+  // released is handed back at once while no slot has it; else its gang is told.
+  // Drains where it is asked to.
   void Apply(const v1::CoordinatorView& view);
 
   // -- for the slots -----------------------------------------------------------
@@ -59,15 +66,23 @@ class Session {
   std::shared_ptr<Gang> NextGang();
   // A slot is done with a gang that NextGang() returned.
   void GangEnded();
-  // Takes in an event of a member; job, attempt and number are filled in. Waits
-  // while too many reports wait. False, and nothing happened, if the member is
-  // no longer wanted: it was dropped, or its last report was made.
+  // Takes in an event of a member; job, attempt, number and why it is released are
+  // filled in. Waits while too many reports wait. False, and nothing happened, if the
+  // member is no longer wanted: it was dropped, or its last report was made.
   bool Add(const Gang& gang, int member, v1::Report event);
+  // Whether the member is still wanted.
+  bool Wants(const Gang& gang, int member) const;
 
   // -- for main() ----------------------------------------------------------------
 
-  // Drops everything and starts nothing more; for good. Reports still go out.
+  // Releases everything and starts nothing more; for good.
   void Drain();
+  bool draining() const;
+  // Waits until every lease has had its last report, or is no longer listed. False at
+  // `deadline`.
+  bool WaitUntilReleased(std::chrono::steady_clock::time_point deadline);
+  // Drains, and drops what is not released yet; for good. Reports still go out.
+  void Abandon();
   // Some reports are not acknowledged yet.
   bool has_unacknowledged() const;
 
@@ -78,19 +93,29 @@ class Session {
     std::shared_ptr<Gang> gang;
     int member = 0;
     int64_t gang_id = 0;
-    // Number of its Finished or Failed report, or 0. Once acknowledged, the
-    // lease is no longer held, but not forgotten while it is still listed: the
-    // view was under way.
+    // Number of its last report: finished, failed or released; or 0. Once
+    // acknowledged, the lease is no longer held, but not forgotten while it is still
+    // listed: the view was under way.
     uint64_t last_report = 0;
   };
-  struct Dropped {
+  // What gangs are to be told once nothing is locked.
+  struct Member {
     std::shared_ptr<Gang> gang;
     int member;
   };
+  struct Orders {
+    std::vector<Member> dropped;
+    std::vector<Member> released;
+  };
 
+  static LeaseKey Key(const Gang& gang, int member);
   bool IsHeld(const Listed& listed) const;
-  Listed* FindWanted(const Gang& gang, int member);
+  bool IsWanted(const Gang& gang, int member) const;
   void StartGang(const v1::Gang& listed);
+  // Has the leases of `keys` handed back, or all while draining.
+  void Release(const std::set<LeaseKey>& keys, Orders* orders);
+  void AddNow(Listed* listed, const LeaseKey& key, v1::Report event);
+  void Tell(const Orders& orders);
 
   const v1::WorkerView identity_;
   const ReportLimits limits_;
@@ -99,12 +124,14 @@ class Session {
   mutable std::mutex mutex_;
   std::condition_variable gang_waits_;      // pending_ grew, or draining
   std::condition_variable report_allowed_;  // space in reports_, or something dropped
+  std::condition_variable lease_ended_;     // a last report, or something dropped
   std::map<LeaseKey, Listed> listed_;
   std::deque<std::shared_ptr<Gang>> pending_;
   int slots_busy_ = 0;
   ReportQueue reports_;
   bool changed_ = true;
   bool draining_ = false;
+  bool abandoned_ = false;
 };
 
 }  // namespace modlab

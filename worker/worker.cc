@@ -1,18 +1,18 @@
 #include "worker/worker.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -24,38 +24,45 @@
 #include "lib/train/trainer.h"
 #include "modlab/v1/worker.pb.h"
 #include "spdlog/spdlog.h"
+#include "worker/artifact_download.h"
 #include "worker/artifact_upload.h"
 #include "worker/channel.h"
+#include "worker/checkpoint_keeper.h"
 #include "worker/coordinator_link.h"
+#include "worker/gang.h"
 #include "worker/gang_runner.h"
+#include "worker/machine_memory.h"
 #include "worker/session.h"
+#include "worker/slots.h"
 
 namespace modlab {
 namespace {
 
 using std::chrono::milliseconds;
 
-// Of the two seconds that an end may take.
-constexpr milliseconds kLastWords(1000);
-constexpr milliseconds kLastSteps(700);
+using Clock = std::chrono::steady_clock;
 
-// -- signals ---------------------------------------------------------------------
+// -- the end ---------------------------------------------------------------------
 // A handler and a pipe rather than a blocked mask and sigwait(): libraries start
 // threads before main(), and those do not block what main() blocks.
 
 int stop_pipe[2];
 std::atomic<bool> is_stopping{false};
 
-void OnStopSignal(int signal_number) {
-  if (is_stopping.exchange(true)) _exit(128 + signal_number);
+// Safe in a signal handler. What does not fit into the pipe was said before.
+void AskToStop() {
   const int saved_errno = errno;
-  // Cannot fail: the pipe is empty.
-  if (write(stop_pipe[1], "", 1) != 1) _exit(1);
+  [[maybe_unused]] const ssize_t written = write(stop_pipe[1], "", 1);
   errno = saved_errno;
 }
 
+void OnStopSignal(int signal_number) {
+  if (is_stopping.exchange(true)) _exit(128 + signal_number);
+  AskToStop();
+}
+
 bool CatchStopSignals() {
-  if (pipe(stop_pipe) != 0) return false;
+  if (pipe(stop_pipe) != 0 || fcntl(stop_pipe[1], F_SETFL, O_NONBLOCK) != 0) return false;
   struct sigaction action = {};
   action.sa_handler = OnStopSignal;
   action.sa_flags = SA_RESTART;
@@ -64,7 +71,7 @@ bool CatchStopSignals() {
          std::signal(SIGPIPE, SIG_IGN) != SIG_ERR;
 }
 
-void WaitForStopSignal() {
+void WaitUntilAskedToStop() {
   char byte;
   while (read(stop_pipe[0], &byte, 1) < 0 && errno == EINTR) {
   }
@@ -77,10 +84,9 @@ std::string RandomId() {
   return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
 }
 
-std::string DefaultName() {
+std::string HostName() {
   char host[65] = "";
-  if (gethostname(host, sizeof(host) - 1) != 0) return absl::StrCat("worker:", getpid());
-  return absl::StrCat(host, ":", getpid());
+  return gethostname(host, sizeof(host) - 1) == 0 ? host : "worker";
 }
 
 int DefaultSlots(const v1::Provenance& provenance) {
@@ -89,41 +95,23 @@ int DefaultSlots(const v1::Provenance& provenance) {
   return std::min(std::max(cores, 1), kSlotsMax);
 }
 
-// -- slots --------------------------------------------------------------------------
-
-// One thread a slot, each training one gang after another until the session drains.
-class Slots {
- public:
-  Slots(int count, Session* session, const GangRunner* runner) : running_(count) {
-    for (int i = 0; i < count; ++i) {
-      threads_.emplace_back([this, session, runner] {
-        while (const std::shared_ptr<Gang> gang = session->NextGang()) {
-          spdlog::debug("gang of {} started", gang->size());
-          runner->Run(gang.get());
-          session->GangEnded();
-        }
-        const std::lock_guard<std::mutex> lock(mutex_);
-        --running_;
-        ended_.notify_all();
-      });
-    }
-  }
-
-  // False if some still train after `grace`; then the threads go on.
-  bool Join(milliseconds grace) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (!ended_.wait_for(lock, grace, [this] { return running_ == 0; })) return false;
-    lock.unlock();
-    for (std::thread& thread : threads_) thread.join();
-    return true;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable ended_;
-  int running_;
-  std::vector<std::thread> threads_;
-};
+v1::WorkerView Identity(const WorkerOptions& options, const std::string& device,
+                        const v1::Provenance& provenance) {
+  const std::string host = HostName();
+  v1::WorkerView identity;
+  identity.set_worker_id(RandomId());
+  identity.set_name(options.name.empty() ? absl::StrCat(host, ":", getpid()) : options.name);
+  identity.set_device(provenance.device());
+  identity.set_device_name(provenance.device_name());
+  identity.set_slots(options.slots > 0 ? options.slots : DefaultSlots(provenance));
+  identity.set_gang_size_max(options.gang_size_max);
+  identity.mutable_labels()->Assign(options.labels.begin(), options.labels.end());
+  identity.set_memory_bytes(options.memory_bytes >= 0 ? options.memory_bytes
+                            : device == "cpu"         ? MachineMemoryBytes()
+                                                      : DeviceMemoryBytes(device));
+  identity.set_place(absl::StrCat(host, "/", device));
+  return identity;
+}
 
 }  // namespace
 
@@ -134,13 +122,7 @@ int RunWorker(const WorkerOptions& options) {
     return 2;
   }
   const v1::Provenance provenance = DescribeDevice(*device);
-  v1::WorkerView identity;
-  identity.set_worker_id(RandomId());
-  identity.set_name(options.name.empty() ? DefaultName() : options.name);
-  identity.set_device(provenance.device());
-  identity.set_device_name(provenance.device_name());
-  identity.set_slots(options.slots > 0 ? options.slots : DefaultSlots(provenance));
-  identity.set_gang_size_max(options.gang_size_max);
+  const v1::WorkerView identity = Identity(options, *device, provenance);
   if (identity.slots() * identity.gang_size_max() > kLeasesMax) {
     spdlog::error("--slots {} times --gang {} is {}; at most {} is allowed", identity.slots(),
                   identity.gang_size_max(), identity.slots() * identity.gang_size_max(),
@@ -153,8 +135,10 @@ int RunWorker(const WorkerOptions& options) {
     spdlog::error("cannot set up signals: errno {}", errno);
     return 1;
   }
-  spdlog::info("worker {} on {} ({}): slots {}, gang {}", identity.name(), *device,
-               provenance.device_name(), identity.slots(), identity.gang_size_max());
+  spdlog::info("worker {} at {} ({}, {:.1f} GiB): slots {}, gang {}", identity.name(),
+               identity.place(), provenance.device_name(),
+               static_cast<double>(identity.memory_bytes()) / (1 << 30), identity.slots(),
+               identity.gang_size_max());
 
   const absl::StatusOr<std::shared_ptr<grpc::Channel>> opened = OpenWorkerChannel(options.endpoint);
   if (!opened.ok()) {
@@ -163,25 +147,45 @@ int RunWorker(const WorkerOptions& options) {
   }
   const std::shared_ptr<grpc::Channel>& channel = *opened;
   std::unique_ptr<CoordinatorLink> link;
-  Session session(identity, ReportLimits(), [&link] { link->Wake(); });
+  Session session(identity, ReportLimits(), [&link, &session] {
+    link->Wake();
+    if (session.draining()) AskToStop();
+  });
   link = std::make_unique<CoordinatorLink>(channel, options.endpoint.address, &session);
+  const ArtifactSink upload = [channel](absl::string_view content,
+                                        const std::function<bool()>& is_wanted) {
+    return UploadArtifact(channel, content, is_wanted);
+  };
+  CheckpointKeeper keeper(&session, upload);
   const GangRunner runner(
-      &session,
-      [device = *device](const std::vector<v1::JobConfig>& canonical) {
-        return Trainer::Create(canonical, device);
+      &session, &keeper,
+      [device = *device](const std::vector<v1::JobConfig>& canonical,
+                         const std::vector<std::string>& checkpoints) {
+        return Trainer::Create(canonical, device, checkpoints);
       },
-      [channel](absl::string_view content, const std::function<bool()>& is_wanted) {
-        return UploadArtifact(channel, content, is_wanted);
+      upload,
+      [channel](const v1::TrainingCheckpoint& checkpoint, const std::function<bool()>& is_wanted) {
+        return DownloadCheckpoint(channel, checkpoint, is_wanted);
       },
       provenance);
-  Slots slots(identity.slots(), &session, &runner);
+  Slots slots(
+      identity.slots(), &session, [&](const std::shared_ptr<Gang>& gang) { runner.Run(gang); },
+      options.checkpoint_interval);
   link->Start();
 
-  WaitForStopSignal();
-  spdlog::info("stopping");
+  WaitUntilAskedToStop();
+  const Clock::time_point end = Clock::now() + options.grace;
+  spdlog::info("stopping: handing back what is trained");
   session.Drain();
-  link->Stop(kLastWords);
-  if (!slots.Join(kLastSteps)) {
+  // What is not handed back by then is simply no longer listed, so that the
+  // coordinator gives it away at once, with its older checkpoint.
+  const milliseconds last_words = std::min(options.grace / 4, milliseconds(1000));
+  if (!session.WaitUntilReleased(end - last_words)) {
+    spdlog::warn("some jobs could not be handed back in time: they go on from older checkpoints");
+  }
+  session.Abandon();
+  link->Stop(std::chrono::duration_cast<milliseconds>(end - Clock::now()) - last_words / 2);
+  if (!slots.WaitUntilEnded(end) || !keeper.Stop(milliseconds(0))) {
     // A step of a large gang may take longer; nothing of it is wanted any more.
     spdlog::default_logger()->flush();
     std::_Exit(0);

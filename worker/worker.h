@@ -3,7 +3,10 @@
 #ifndef MODLAB_WORKER_WORKER_H_
 #define MODLAB_WORKER_WORKER_H_
 
+#include <chrono>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "rpc/channel.h"
 
@@ -12,6 +15,7 @@ namespace modlab {
 // Every view lists every lease, and has 1 MiB for them.
 inline constexpr int kLeasesMax = 32'768;
 inline constexpr int kSlotsMax = 1024;
+inline constexpr int kLabelsMax = 64;
 // Members of a gang unless asked otherwise: on a core, more share little more;
 // a GPU has room for hundreds.
 inline constexpr int kGangSizeDefault = 8;
@@ -27,13 +31,21 @@ struct WorkerOptions {
   int gang_size_max = kGangSizeDefault;
   // 1..128 characters; empty: host name and process id.
   std::string name;
+  // What sweeps may require. At most kLabelsMax, each as in Requirements of sweep.proto.
+  std::vector<std::string> labels;
+  // Of the device; for "cpu" the machine's. Negative: as detected.
+  int64_t memory_bytes = -1;
+  // Between two checkpoints of a job. 0: only those that hand it back are made.
+  std::chrono::milliseconds checkpoint_interval{60'000};
+  // From the request to end to the end. Positive.
+  std::chrono::milliseconds grace{20'000};
 };
 
-// Serves the coordinator until SIGINT or SIGTERM, then says so, drops what it
-// holds and returns within two seconds; where a trainer takes longer, ends the
-// process instead. A second signal ends the process at once. Returns the
-// process's exit code: 0, or 2 for options that are not allowed, having said why.
-// Call once, from main().
+// Serves the coordinator until SIGINT, SIGTERM or the coordinator's wish, then hands
+// back what it holds, with checkpoints, and returns within `grace`; where a trainer
+// takes longer, ends the process instead. A second signal ends the process at once.
+// Returns the process's exit code: 0, or 2 for options that are not allowed, having
+// said why. Call once, from main().
 int RunWorker(const WorkerOptions& options);
 
 }  // namespace modlab

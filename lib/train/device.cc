@@ -2,9 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
 #include <malloc.h>
 
+#include <cstddef>
 #include <fstream>
 
 #include "absl/status/status.h"
@@ -16,10 +18,10 @@
 namespace modlab {
 namespace {
 
-// A function of the BLAS that is loaded, if it has it. Which one it is is the
-// system's choice at run time, so nothing of it can be linked.
+// A function of a library that is loaded, if it has it. Which BLAS that is, and whether
+// there is CUDA, is known at run time only, so nothing of them can be linked.
 template <typename Function>
-Function* BlasFunction(const char* name) {
+Function* LoadedFunction(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
 }
 
@@ -35,9 +37,9 @@ std::string CpuName() {
 }
 
 std::string BlasName() {
-  if (auto* config = BlasFunction<char*()>("openblas_get_config")) return config();
+  if (auto* config = LoadedFunction<char*()>("openblas_get_config")) return config();
   if (at::hasMKL()) return "MKL";
-  if (auto* version = BlasFunction<const char*()>("bli_info_get_version_str")) {
+  if (auto* version = LoadedFunction<const char*()>("bli_info_get_version_str")) {
     return absl::StrCat("BLIS ", version());
   }
   return "";
@@ -73,13 +75,22 @@ v1::Provenance DescribeDevice(absl::string_view device) {
   return provenance;
 }
 
+int64_t DeviceMemoryBytes(absl::string_view device) {
+  if (device == "cpu") return 0;
+  auto* memory_info = LoadedFunction<int(size_t*, size_t*)>("cudaMemGetInfo");
+  if (memory_info == nullptr) return 0;
+  const c10::DeviceGuard guard{at::Device(std::string(device))};
+  size_t free_bytes = 0, total_bytes = 0;
+  return memory_info(&free_bytes, &total_bytes) == 0 ? static_cast<int64_t>(total_bytes) : 0;
+}
+
 void PrepareProcess() {
   constexpr int kKeepBytes = 1 << 30;
   constexpr int kMapBytes = 32 << 20;  // the largest that glibc accepts
   mallopt(M_TRIM_THRESHOLD, kKeepBytes);
   mallopt(M_MMAP_THRESHOLD, kMapBytes);
   at::set_num_threads(1);
-  if (auto* set_threads = BlasFunction<void(int)>("openblas_set_num_threads")) set_threads(1);
+  if (auto* set_threads = LoadedFunction<void(int)>("openblas_set_num_threads")) set_threads(1);
 }
 
 std::string BlasWarning() {

@@ -3,6 +3,7 @@
 #ifndef MODLAB_LIB_TRAIN_DEVICE_H_
 #define MODLAB_LIB_TRAIN_DEVICE_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,9 @@ absl::StatusOr<std::string> ResolveDevice(absl::string_view device);
 
 // What results of `device` (resolved) are stamped with. Thread-safe.
 v1::Provenance DescribeDevice(absl::string_view device);
+
+// All the memory of a CUDA device (resolved), in bytes. 0: not known. Thread-safe.
+int64_t DeviceMemoryBytes(absl::string_view device);
 
 // Readies the process to train. LibTorch and the BLAS get one thread each: gangs
 // run side by side, one a core, and two threads in one gang are slower than one.

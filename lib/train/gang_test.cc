@@ -92,7 +92,7 @@ TEST_P(GangTest, StoppedAtEveryPointAndResumedItEndsInTheSameBits) {
   const std::vector<v1::JobConfig> configs = {MemberConfig(1), MemberConfig(2)};
   const auto undisturbed = TrainGang(configs);
   const auto [resumed, stops] = TrainInParts(configs, [](Trainer* trainer, Recorder* recorder) {
-    recorder->on_point = [trainer](int, const v1::CurvePoint&) { trainer->Stop(); };
+    recorder->on_point = [trainer](int, const v1::CurvePoint&) { trainer->RequestCheckpoints(); };
     return trainer->Run(recorder);
   });
   EXPECT_EQ(stops, static_cast<int>(EvaluationIterations(configs.front()).size()));

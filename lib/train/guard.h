@@ -24,7 +24,8 @@ absl::Status Guard(const Body& body) {
     // c10 has no error class for memory that is portable over its versions.
     const std::string what = error.what_without_backtrace();
     if (what.find("out of memory") != std::string::npos ||
-        what.find("can't allocate memory") != std::string::npos) {
+        what.find("can't allocate memory") != std::string::npos ||
+        what.find("CUBLAS_STATUS_ALLOC_FAILED") != std::string::npos) {
       return absl::ResourceExhaustedError(absl::StrCat("the device's memory is full: ", what));
     }
     return absl::InternalError(what);

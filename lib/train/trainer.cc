@@ -63,7 +63,12 @@ class GangTrainer : public Trainer {
                     at::TensorOptions().dtype(at::kFloat).device(device)),
         best_(shape_, parameters_),
         sampler_(configs, device),
-        evaluation_(shape_, *model_, [this] { return AnyWanted() && !stopped_.load(); }),
+        evaluation_(shape_, *model_,
+                    [this] {
+                      SaveIfAsked();
+                      return AnyWanted();
+                    }),
+        measured_(configs.size(), false),
         dropped_(configs.size()) {
     std::vector<double> learning_rates;
     for (size_t i = 0; i < configs.size(); ++i) {
@@ -89,52 +94,30 @@ class GangTrainer : public Trainer {
   }
 
   absl::Status Run(GangObserver* observer) override {
-    return Guard([&] { return RunGuarded(observer); });
+    observer_ = observer;
+    return Guard([&] { return RunGuarded(); });
   }
+
+  void RequestCheckpoints() override { checkpoints_asked_.store(true); }
 
   void Drop(int member) override { dropped_[static_cast<size_t>(member)].store(true); }
-
-  void Stop() override { stopped_.store(true); }
-
-  absl::StatusOr<std::string> SaveCheckpoint(int member) const override {
-    const auto found = std::find(members_.begin(), members_.end(), member);
-    if (found == members_.end() || dropped_[static_cast<size_t>(member)].load()) {
-      return absl::NotFoundError(absl::StrCat("member ", member, " is no longer trained"));
-    }
-    const auto j = static_cast<size_t>(found - members_.begin());
-    const auto job = static_cast<int64_t>(j);
-    Checkpoint checkpoint;
-    checkpoint.job_key = JobKey(configs_[static_cast<size_t>(member)]);
-    checkpoint.iteration = done_;
-    checkpoint.measured = measured_;
-    checkpoint.loss_sum = loss_sum_[job].item<double>();
-    checkpoint.best_iteration = best_.standing(j).iteration;
-    checkpoint.best_figure = best_.standing(j).figure;
-    const auto append = [&](const char* prefix, const at::Tensor& flat) {
-      AppendTensors(prefix, parameters_, flat, job, &checkpoint.tensors);
-    };
-    append("", parameters_.flat());
-    append("mean/", adam_->mean());
-    append("mean_square/", adam_->mean_square());
-    if (checkpoint.best_iteration > 0) append("best/", best_.weights());
-    return EncodeCheckpoint(std::move(checkpoint));
-  }
 
   const GangProgress& progress() const override { return progress_; }
 
  private:
-  absl::Status RunGuarded(GangObserver* observer) {
+  absl::Status RunGuarded() {
     const Clock::time_point start = Clock::now();
     const std::vector<int64_t> evaluations = EvaluationIterations(shape_);
     for (size_t index = 0; index < evaluations.size(); ++index) {
       const int64_t until = evaluations[index];
-      if (until < done_ || (until == done_ && measured_)) continue;  // before the checkpoint
+      // Before the checkpoints.
+      if (until < done_ || (until == done_ && AllMeasured())) continue;
       const int64_t first = index == 0 ? 0 : evaluations[index - 1];
       const int64_t section_first = done_;
       const Clock::time_point section_start = Clock::now();
       while (done_ < until) {
-        if (!KeepWanted()) return absl::CancelledError("every member was dropped");
-        if (stopped_.load()) return absl::AbortedError("stopped");
+        SaveIfAsked();
+        if (!KeepWanted()) return Ended();
         Step();
         progress_.iteration.store(done_);
         if (done_ - section_first >= kSpeedWindow && SecondsSince(section_start) > 0) {
@@ -143,14 +126,45 @@ class GangTrainer : public Trainer {
         }
       }
       const double speed = static_cast<double>(done_ - section_first) / SecondsSince(section_start);
-      if (!Evaluate(first, static_cast<int64_t>(index), speed, observer)) {
-        return absl::AbortedError("stopped");
-      }
-      if (!KeepWanted()) {
-        return any_ended_ ? absl::OkStatus() : absl::CancelledError("every member was dropped");
-      }
+      Evaluate(first, static_cast<int64_t>(index), speed);
+      if (!KeepWanted()) return Ended();
     }
-    return Finish(SecondsSince(start), observer);
+    Finish(SecondsSince(start));
+    return Ended();
+  }
+
+  // Of a run that is over.
+  absl::Status Ended() const {
+    return any_ended_ ? absl::OkStatus() : absl::CancelledError("every member was dropped");
+  }
+
+  // Hands the observer the checkpoints that it asked for.
+  void SaveIfAsked() {
+    if (!checkpoints_asked_.exchange(false)) return;
+    // From a device all numbers at once.
+    const at::Tensor weights = parameters_.flat().to(at::kCPU);
+    const at::Tensor mean = adam_->mean().to(at::kCPU);
+    const at::Tensor mean_square = adam_->mean_square().to(at::kCPU);
+    const at::Tensor best = best_.kept() ? best_.weights().to(at::kCPU) : at::Tensor();
+    for (size_t j = 0; j < members_.size(); ++j) {
+      if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
+      const auto job = static_cast<int64_t>(j);
+      Checkpoint checkpoint;
+      checkpoint.job_key = JobKey(configs_[static_cast<size_t>(members_[j])]);
+      checkpoint.iteration = done_;
+      checkpoint.measured = measured_[j];
+      checkpoint.loss_sum = loss_sum_[job].item<double>();
+      checkpoint.best_iteration = best_.standing(j).iteration;
+      checkpoint.best_figure = best_.standing(j).figure;
+      const auto append = [&](const char* prefix, const at::Tensor& flat) {
+        AppendTensors(prefix, parameters_, flat, job, &checkpoint.tensors);
+      };
+      append("", weights);
+      append("mean/", mean);
+      append("mean_square/", mean_square);
+      if (checkpoint.best_iteration > 0) append("best/", best);
+      observer_->OnCheckpoint(members_[j], done_, EncodeCheckpoint(std::move(checkpoint)));
+    }
   }
 
   void Step() {
@@ -167,19 +181,18 @@ class GangTrainer : public Trainer {
     adam_->Step(&parameters_, LearningRateFactor(shape_, done_));
     loss_sum_ += losses.detach();
     ++done_;
-    measured_ = false;
+    measured_.assign(measured_.size(), false);
   }
 
-  // Reports a point of every member; those whose numbers are no longer finite end
-  // here. False if stopped meanwhile, with the point not measured.
-  bool Evaluate(int64_t first, int64_t index, double speed, GangObserver* observer) {
+  // Reports a point of every member that has none of this iteration yet; those whose
+  // numbers are no longer finite end here.
+  void Evaluate(int64_t first, int64_t index, double speed) {
     std::vector<v1::CurvePoint> points = evaluation_.Point(parameters_, &sampler_, index);
-    if (stopped_.load()) return false;
     const at::Tensor loss_sum = loss_sum_.to(at::kCPU);
     loss_sum_ = at::zeros_like(loss_sum_);
-    measured_ = true;
     for (size_t j = 0; j < members_.size(); ++j) {
-      if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
+      if (measured_[j] || dropped_[static_cast<size_t>(members_[j])].load()) continue;
+      measured_[j] = true;
       v1::CurvePoint& point = points[j];
       point.set_iteration(done_);
       if (done_ > first) {
@@ -196,34 +209,31 @@ class GangTrainer : public Trainer {
       const v1::MetricValue* bad = FirstNotFinite(point.values());
       if (bad == nullptr) {
         best_.Consider(parameters_, j, point);
-        observer->OnPoint(members_[j], point);
+        observer_->OnPoint(members_[j], point);
       } else if (done_ == 0) {
         Fail(j, 0,
              absl::StrCat("the loss of the untrained model is ", bad->value(),
-                          ": the numbers of the task itself are too large for 32-bit floats"),
-             observer);
+                          ": the numbers of the task itself are too large for 32-bit floats"));
       } else {
         Fail(j, first,
              absl::StrCat("the loss became ", bad->value(), " between iterations ", first, " and ",
                           done_, "; a smaller learning_rate than ",
-                          configs_[static_cast<size_t>(members_[j])].learning_rate(), " may help"),
-             observer);
+                          configs_[static_cast<size_t>(members_[j])].learning_rate(), " may help"));
       }
     }
-    return true;
   }
 
-  void Fail(size_t j, int64_t last_good, const std::string& message, GangObserver* observer) {
+  void Fail(size_t j, int64_t last_good, const std::string& message) {
     v1::Failure failure;
     failure.set_cause(v1::DIVERGED);
     failure.set_iteration(last_good);
     failure.set_message(message);
-    observer->OnFailed(members_[j], failure);
+    observer_->OnFailed(members_[j], failure);
     any_ended_ = true;
     dropped_[static_cast<size_t>(members_[j])].store(true);
   }
 
-  absl::Status Finish(double training_seconds, GangObserver* observer) {
+  void Finish(double training_seconds) {
     const Clock::time_point start = Clock::now();
     std::vector<v1::JobResult> results = evaluation_.Final(parameters_, &sampler_);
     std::vector<v1::JobResult> of_best;
@@ -236,7 +246,6 @@ class GangTrainer : public Trainer {
       best.flat().copy_(best_.weights());
       of_best = evaluation_.Final(best, &sampler_);
     }
-    if (stopped_.load()) return absl::AbortedError("stopped");
     for (size_t j = 0; j < members_.size(); ++j) {
       if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
       // Longer and larger inputs than those of training can overflow a trained model.
@@ -249,8 +258,7 @@ class GangTrainer : public Trainer {
       if (bad != nullptr) {
         Fail(j, done_,
              absl::StrCat(MetricName(bad->metric()), " of the ", checkpoint, " weights is ",
-                          bad->value()),
-             observer);
+                          bad->value()));
         continue;
       }
       FinalWeights weights;
@@ -270,9 +278,9 @@ class GangTrainer : public Trainer {
         }
       }
       result.set_wall_seconds(training_seconds + SecondsSince(start));
-      observer->OnFinished(members_[j], result, weights);
+      observer_->OnFinished(members_[j], result, weights);
+      any_ended_ = true;
     }
-    return absl::OkStatus();
   }
 
   void AddParameterCount(google::protobuf::RepeatedPtrField<v1::MetricValue>* metrics) const {
@@ -296,12 +304,11 @@ class GangTrainer : public Trainer {
       return absl::InvalidArgumentError("it is not of this config");
     }
     const int64_t iteration = checkpoint->iteration;
-    if (iteration < 0 || iteration > shape_.iterations() ||
-        (j > 0 && (iteration != done_ || checkpoint->measured != measured_))) {
+    if (iteration < 0 || iteration > shape_.iterations() || (j > 0 && iteration != done_)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("it stands at iteration ", iteration,
-                       checkpoint->measured ? ", measured" : ", not measured",
-                       "; allowed: where all of the gang stand"));
+          absl::StrCat("it stands at iteration ", iteration, "; allowed: ",
+                       j > 0 ? absl::StrCat(done_, ", where the first of the gang stands")
+                             : absl::StrCat("0..", shape_.iterations())));
     }
     if (checkpoint->best_iteration < 0 || checkpoint->best_iteration > iteration) {
       return absl::InvalidArgumentError(absl::StrCat("its best weights are of iteration ",
@@ -309,7 +316,7 @@ class GangTrainer : public Trainer {
                                                      iteration));
     }
     done_ = iteration;
-    measured_ = checkpoint->measured;
+    measured_[j] = checkpoint->measured;
     progress_.iteration.store(done_);
     adam_->set_step(done_);
     best_.Restore(j, {checkpoint->best_iteration, checkpoint->best_figure});
@@ -330,6 +337,11 @@ class GangTrainer : public Trainer {
   bool AnyWanted() const {
     return std::any_of(members_.begin(), members_.end(),
                        [&](int member) { return !dropped_[member].load(); });
+  }
+
+  // The points of iteration done_, of all members.
+  bool AllMeasured() const {
+    return std::all_of(measured_.begin(), measured_.end(), [](bool measured) { return measured; });
   }
 
   // Takes dropped members out of the computation. False if none is left.
@@ -354,8 +366,13 @@ class GangTrainer : public Trainer {
       return sums;
     }());
     std::vector<int> members;
-    for (int64_t j : keep) members.push_back(members_[j]);
+    std::vector<bool> measured;
+    for (int64_t j : keep) {
+      members.push_back(members_[static_cast<size_t>(j)]);
+      measured.push_back(measured_[static_cast<size_t>(j)]);
+    }
     members_ = std::move(members);
+    measured_ = std::move(measured);
     parameters_ = std::move(kept);
     return true;
   }
@@ -374,10 +391,11 @@ class GangTrainer : public Trainer {
   at::Tensor loss_sum_;                     // [J] since the last point
   std::vector<int> members_;                // [J] their indices in configs_
   int64_t done_ = 0;                        // iterations
-  bool measured_ = false;                   // the point of iteration done_, if there is one
-  bool any_ended_ = false;                  // some member failed on its own
+  std::vector<bool> measured_;              // [J] has its point of iteration done_
+  bool any_ended_ = false;                  // some member has finished or failed
   std::vector<std::atomic<bool>> dropped_;  // by member
-  std::atomic<bool> stopped_{false};
+  std::atomic<bool> checkpoints_asked_{false};
+  GangObserver* observer_ = nullptr;  // of Run()
   GangProgress progress_;
 };
 

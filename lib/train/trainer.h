@@ -42,6 +42,9 @@ class GangObserver {
   virtual void OnFinished(int member, const v1::JobResult& result, const FinalWeights& weights) = 0;
   // The member alone failed; the others go on untouched.
   virtual void OnFailed(int member, const v1::Failure& failure) = 0;
+  // All that the member's training needs to go on from here, `iteration` iterations
+  // done, as a file: what RequestCheckpoints() asked for.
+  virtual void OnCheckpoint(int /*member*/, int64_t /*iteration*/, std::string /*file*/) {}
 };
 
 // Counters for whoever watches a running gang from another thread.
@@ -61,8 +64,8 @@ class Trainer {
   // `configs` are canonical and share one shape key; at least one, at most 4096.
   // `device` is "cpu" or "cuda:N".
   //
-  // `checkpoints`: empty, or for each config what SaveCheckpoint() gave; training goes
-  // on from there, to the same bits. All must be of the same iteration.
+  // `checkpoints`: empty, or for each config what OnCheckpoint() was given; training
+  // goes on from there, to the same bits. All must be of the same iteration.
   //
   // INVALID_ARGUMENT: shape keys differ, no such device, or a checkpoint that is
   // damaged, of another config or of another iteration. RESOURCE_EXHAUSTED: the
@@ -75,21 +78,18 @@ class Trainer {
 
   // Trains all members to the end, reporting to `observer`, which must outlive
   // the call. Returns OK once every member has finished, failed or been dropped;
-  // CANCELLED as soon as all are dropped; ABORTED after Stop(); RESOURCE_EXHAUSTED
+  // CANCELLED once none is left and none has finished or failed; RESOURCE_EXHAUSTED
   // where the device's memory runs out on the way. Call once.
   virtual absl::Status Run(GangObserver* observer) = 0;
 
-  // Ends Run() after the step in progress, or within the final evaluation.
-  // Thread-safe.
-  virtual void Stop() = 0;
-
-  // All that the member's training needs to go on, as a file. To be called after
-  // Run() returned ABORTED, or within OnPoint() for the member that it speaks of.
-  // NOT_FOUND: the member was dropped, or has failed.
-  virtual absl::StatusOr<std::string> SaveCheckpoint(int member) const = 0;
+  // Asks for one OnCheckpoint() of every member that is still trained, at the next
+  // opportunity of Run(): after the step in progress, or between two batches of an
+  // evaluation. Repeated before that, it asks for no more. Thread-safe.
+  virtual void RequestCheckpoints() = 0;
 
   // Takes a member out: nothing more is heard of it. The others go on, at an
-  // unchanged pace. Thread-safe.
+  // unchanged pace; when all are out, Run() ends at the next opportunity. May be
+  // called by the observer. Thread-safe.
   virtual void Drop(int member) = 0;
 
   // Thread-safe.

@@ -5,10 +5,13 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lib/config/job_config.h"
@@ -70,7 +73,7 @@ TEST_F(TrainerTest, StoppedAnywhereAndResumedItEndsInTheSameBits) {
     part += 150;
     std::thread watcher([&] {
       while (!done && trainer->progress().iteration < until) std::this_thread::yield();
-      trainer->Stop();
+      trainer->RequestCheckpoints();
     });
     absl::Status status = trainer->Run(recorder);
     done = true;
@@ -81,25 +84,116 @@ TEST_F(TrainerTest, StoppedAnywhereAndResumedItEndsInTheSameBits) {
   EXPECT_EQ(resumed.at(0).Reproducible(), undisturbed.at(0).Reproducible());
 }
 
+// A checkpoint of every member, and how far it was.
+struct Saved {
+  int64_t iteration = 0;
+  std::vector<std::string> files;
+  std::vector<size_t> points;  // that the member had
+};
+
+// Of every opportunity in a gang's life, the evaluations' batches included.
+std::vector<Saved> SaveEverywhere(const std::vector<v1::JobConfig>& configs) {
+  auto trainer = Trainer::Create(configs, "cpu").value();
+  std::vector<Saved> all;
+  Recorder recorder;
+  recorder.on_checkpoint = [&](int member, int64_t iteration, std::string file) {
+    if (member == 0) all.emplace_back();
+    all.back().iteration = iteration;
+    all.back().files.push_back(std::move(file));
+    all.back().points.push_back(recorder.members[member].points.size());
+    trainer->RequestCheckpoints();
+  };
+  trainer->RequestCheckpoints();
+  EXPECT_TRUE(trainer->Run(&recorder).ok());
+  return all;
+}
+
+TEST_F(TrainerTest, FromACheckpointOfAnyMomentItEndsInTheSameBits) {
+  for (const v1::Architecture architecture : {v1::MLP, v1::MHA, v1::RNN}) {
+    SCOPED_TRACE(v1::Architecture_Name(architecture));
+    std::vector<v1::JobConfig> configs;
+    for (const int seed : {1, 2}) {
+      v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, seed, architecture);
+      config.set_iterations(6);
+      config.set_eval_interval(3);
+      config.set_batch_size(8);
+      config.set_final_batch_size(10);
+      config.set_final_batches(1);
+      config.set_adaptation_draws(1);
+      if (architecture != v1::MLP) config.set_sequence_length(10);
+      if (architecture == v1::RNN) config.set_input_dim(4);
+      configs.push_back(Canonicalise(config).value());
+    }
+    const auto undisturbed = TrainGang(configs);
+    const std::vector<Saved> all = SaveEverywhere(configs);
+    // Steps, batches of three points, and batches of the end.
+    EXPECT_GT(all.size(), 6u + 3 * 2 + 4);
+    EXPECT_EQ(all.back().iteration, 6);
+    for (const Saved& saved : all) {
+      auto resumed = TrainGang(configs, saved.files);
+      for (const int member : {0, 1}) {
+        const auto& points = undisturbed.at(member).points;
+        const auto had = static_cast<std::ptrdiff_t>(saved.points[static_cast<size_t>(member)]);
+        resumed[member].points.insert(resumed[member].points.begin(), points.begin(),
+                                      points.begin() + had);
+        ASSERT_EQ(resumed[member].Reproducible(), undisturbed.at(member).Reproducible())
+            << "from iteration " << saved.iteration << ", " << had << " points";
+      }
+    }
+  }
+}
+
+// One member's checkpoint may have been made before the point of its iteration, another's
+// after it.
+TEST_F(TrainerTest, AGangGoesOnFromCheckpointsBeforeAndAfterAPoint) {
+  const std::vector<v1::JobConfig> configs = {Config(v1::MODULAR, v1::REGRESSION, 1),
+                                              Config(v1::MODULAR, v1::REGRESSION, 2)};
+  auto undisturbed = TrainGang(configs);
+  std::vector<Saved> at_25;
+  for (const Saved& saved : SaveEverywhere(configs)) {
+    if (saved.iteration == 25) at_25.push_back(saved);
+  }
+  ASSERT_EQ(at_25.front().points[0], 1u);
+  ASSERT_EQ(at_25.back().points[1], 2u);
+  auto resumed = TrainGang(configs, {at_25.front().files[0], at_25.back().files[1]});
+  for (const int member : {0, 1}) {
+    auto& points = undisturbed[member].points;
+    points.erase(points.begin(), points.begin() + 1 + member);
+    EXPECT_EQ(resumed.at(member).Reproducible(), undisturbed.at(member).Reproducible());
+  }
+}
+
+TEST_F(TrainerTest, CheckpointsAreOfThoseThatAreLeftAndOnceARequest) {
+  const std::vector<v1::JobConfig> configs = {Config(v1::MODULAR, v1::REGRESSION, 0),
+                                              Config(v1::MODULAR, v1::REGRESSION, 1)};
+  auto trainer = Trainer::Create(configs, "cpu").value();
+  Recorder recorder;
+  std::vector<int> saved;
+  recorder.on_checkpoint = [&](int member, int64_t, const std::string&) {
+    saved.push_back(member);
+  };
+  recorder.on_point = [&](int member, const v1::CurvePoint& point) {
+    if (point.iteration() != 25) return;
+    if (member == 0) trainer->Drop(0);
+    trainer->RequestCheckpoints();
+    trainer->RequestCheckpoints();
+  };
+  ASSERT_TRUE(trainer->Run(&recorder).ok());
+  EXPECT_THAT(saved, testing::ElementsAre(1));
+}
+
 TEST_F(TrainerTest, RefusesCheckpointsThatAreNotItsOwn) {
   const v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 1);
-  const auto save = [&](const v1::JobConfig& of, bool stop) {
-    auto trainer = Trainer::Create({of}, "cpu").value();
-    Recorder recorder;
-    if (stop) trainer->Stop();
-    trainer->Run(&recorder).IgnoreError();
-    return trainer->SaveCheckpoint(0).value();
-  };
-  const std::string fresh = save(config, true);
+  const v1::JobConfig mate = Config(v1::MODULAR, v1::REGRESSION, 3);
+  const std::vector<Saved> own = SaveEverywhere({config}), other = SaveEverywhere({mate});
   const auto create = [&](const std::vector<std::string>& checkpoints) {
-    return Trainer::Create({config, Config(v1::MODULAR, v1::REGRESSION, 3)}, "cpu", checkpoints)
-        .status();
+    return Trainer::Create({config, mate}, "cpu", checkpoints).status();
   };
-  const std::string other = save(Config(v1::MODULAR, v1::REGRESSION, 3), true);
-  EXPECT_TRUE(create({fresh, other}).ok()) << create({fresh, other});
+  const std::string fresh = own.front().files[0], other_fresh = other.front().files[0];
+  EXPECT_TRUE(create({fresh, other_fresh}).ok()) << create({fresh, other_fresh});
   for (const absl::Status& status :
-       {create({fresh}), create({other, fresh}), create({fresh, "junk"}), create({fresh, ""}),
-        create({fresh, save(Config(v1::MODULAR, v1::REGRESSION, 3), false)})}) {
+       {create({fresh}), create({other_fresh, fresh}), create({fresh, "junk"}), create({fresh, ""}),
+        create({fresh, other.back().files[0]})}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   }
 }
@@ -284,8 +378,6 @@ TEST_F(TrainerTest, DroppedMembersAreSilentAndTheOthersUntouched) {
   ASSERT_TRUE(trainer->Run(&recorder).ok());
   EXPECT_EQ(recorder.members[0].points.size(), 2u);
   EXPECT_FALSE(recorder.members[0].result.has_value());
-  EXPECT_EQ(trainer->SaveCheckpoint(0).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE(trainer->SaveCheckpoint(1).ok());
   EXPECT_EQ(recorder.members[1].Reproducible(), alone.at(0).Reproducible());
 }
 

@@ -1,0 +1,91 @@
+// Checkpoints of training on their way to the coordinator, and leases that are
+// handed back behind them.
+
+#ifndef MODLAB_WORKER_CHECKPOINT_KEEPER_H_
+#define MODLAB_WORKER_CHECKPOINT_KEEPER_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "worker/gang.h"
+#include "worker/session.h"
+
+namespace modlab {
+
+// Keeps a file and returns its SHA-256, in hex. Blocks, and tries again for as
+// long as trying again can help and `is_wanted` says so; CANCELLED once it does not.
+using ArtifactSink = std::function<absl::StatusOr<std::string>(
+    absl::string_view content, const std::function<bool()>& is_wanted)>;
+
+// Stores and reports checkpoints on a thread of its own, one at a time, the lease
+// that has waited longest first; of each lease only the newest. One that cannot be
+// stored is logged, and costs nobody anything but the time since the one before.
+// Thread-safe.
+class CheckpointKeeper {
+ public:
+  // What waits may be so large in all; a file that is larger waits alone.
+  static constexpr int64_t kBytesMax = int64_t{1} << 30;
+
+  // `session` must outlive the keeper.
+  CheckpointKeeper(Session* session, ArtifactSink keep_artifact, int64_t bytes_max = kBytesMax);
+  // Ends after the file in hand.
+  ~CheckpointKeeper();
+  CheckpointKeeper(const CheckpointKeeper&) = delete;
+  CheckpointKeeper& operator=(const CheckpointKeeper&) = delete;
+
+  // Has `file`, a checkpoint of the member, stored and reported, and then the gang
+  // know of it. Returns at once, without it where there is no room; but for a member
+  // that is to be released, whose training is over, waits for room.
+  void Keep(const std::shared_ptr<Gang>& gang, int member, int64_t iteration, std::string file);
+
+  // Reports the member as released once what is kept of it is reported.
+  void Release(const std::shared_ptr<Gang>& gang, int member);
+
+  // Takes no more into its hands, and forgets what waits. False if the file in hand
+  // is still on its way after `grace`.
+  bool Stop(std::chrono::milliseconds grace);
+
+ private:
+  using Key = std::pair<const Gang*, int>;
+  // What waits for one lease.
+  struct Work {
+    std::shared_ptr<Gang> gang;
+    int64_t iteration = 0;
+    std::string file;  // empty: none
+    bool release = false;
+  };
+
+  void Run();
+  void Do(const Key& key, const Work& work);
+  // The lease's work, which takes its place in the line if it is new.
+  Work* Find(const std::shared_ptr<Gang>& gang, int member);
+  bool HasNewerFile(const Key& key) const;
+
+  Session* const session_;
+  const ArtifactSink keep_artifact_;
+  const int64_t bytes_max_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<Key, Work> waiting_;
+  std::deque<Key> line_;  // the keys of waiting_
+  int64_t bytes_ = 0;     // of all files, the one in hand included
+  bool stopping_ = false;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_WORKER_CHECKPOINT_KEEPER_H_

@@ -1,0 +1,54 @@
+// The threads that train.
+
+#ifndef MODLAB_WORKER_SLOTS_H_
+#define MODLAB_WORKER_SLOTS_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "worker/gang.h"
+#include "worker/session.h"
+
+namespace modlab {
+
+// One thread a slot, each training one gang after another until the session drains;
+// and one that asks each slot's gang for checkpoints once an interval, the slots one
+// after the other, so that they do not all send at once. Thread-safe.
+class Slots {
+ public:
+  // Trains a gang to its end.
+  using Train = std::function<void(const std::shared_ptr<Gang>& gang)>;
+
+  // `session` must outlive the slots. Interval 0: no checkpoints are asked for.
+  Slots(int count, Session* session, Train train, std::chrono::milliseconds checkpoint_interval);
+  // Waits for the session to drain and for all threads.
+  ~Slots();
+  Slots(const Slots&) = delete;
+  Slots& operator=(const Slots&) = delete;
+
+  // Whether all slots ended, waiting for it until `deadline`.
+  bool WaitUntilEnded(std::chrono::steady_clock::time_point deadline);
+
+ private:
+  void RunSlot(size_t slot);
+  void AskForCheckpoints(std::chrono::nanoseconds turn);
+
+  Session* const session_;
+  const Train train_;
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  int running_;
+  std::vector<std::shared_ptr<Gang>> gangs_;  // by slot; null: idle
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_WORKER_SLOTS_H_
