@@ -45,6 +45,7 @@ bool IsTrouble(const absl::Status& status) {
 EngineCore::EngineCore(Store* store, Store::Writer* writer, ArtifactFiles* files,
                        const Options& options, int64_t now_us)
     : store_(store),
+      writer_(writer),
       files_(files),
       options_(options),
       started_us_(now_us),
@@ -222,7 +223,9 @@ EngineStatus EngineCore::GetStatus(int64_t now_us) {
   };
   view.set_jobs_per_second(rate(recent.jobs_finished));
   view.set_points_per_second(rate(recent.points));
-  view.set_failures_per_second(rate(recent.attempts_failed));
+  view.set_failures_per_second(rate(recent.attempts_failed()));
+  // Not known is not a reason to say nothing of the rest.
+  view.set_artifacts_bytes(writer_->ArtifactBytes().value_or(0));
   view.set_trouble(std::string(trouble_.message()));
   return status;
 }

@@ -41,7 +41,7 @@ namespace modlab {
 
 // How the engine does.
 struct EngineStatus {
-  // All but version and the sizes of files.
+  // All but version, database_bytes and free_bytes.
   v1::CoordinatorStatus view;
   Tally since_start;
 };
@@ -111,6 +111,7 @@ class EngineCore {
   void Flush(int64_t now_us);
 
   Store* const store_;
+  Store::Writer* const writer_;
   ArtifactFiles* const files_;
   const Options options_;
   const int64_t started_us_;

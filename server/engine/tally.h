@@ -1,4 +1,4 @@
-// How much was done: sums, and rates over the last seconds.
+// How much was done, and how long commits took: sums, and rates over the last seconds.
 
 #ifndef MODLAB_SERVER_ENGINE_TALLY_H_
 #define MODLAB_SERVER_ENGINE_TALLY_H_
@@ -7,18 +7,50 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+
+#include "modlab/v1/job.pb.h"
 
 namespace modlab {
 
+// How many commits took how long.
+struct CommitTimes {
+  static constexpr std::array<double, 12> kBoundsSeconds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
+                                                            0.1,   0.2,   0.5,   1.0,  2.0,  5.0};
+  // Those up to a bound and above the one before; last, those above all.
+  std::array<int64_t, kBoundsSeconds.size() + 1> counts{};
+  double seconds = 0.0;  // all together
+
+  void Add(double commit_seconds) {
+    const auto* bound =
+        std::lower_bound(kBoundsSeconds.begin(), kBoundsSeconds.end(), commit_seconds);
+    ++counts[static_cast<size_t>(bound - kBoundsSeconds.begin())];
+    seconds += commit_seconds;
+  }
+  CommitTimes& operator+=(const CommitTimes& other) {
+    for (size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+    seconds += other.seconds;
+    return *this;
+  }
+};
+
 struct Tally {
   int64_t jobs_finished = 0;
-  int64_t points = 0;           // written
-  int64_t attempts_failed = 0;  // those of workers that were lost, too
+  int64_t points = 0;  // written
+  // By FailureCause; those of workers that were lost, too.
+  std::array<int64_t, v1::FailureCause_ARRAYSIZE> failed_by_cause{};
+  CommitTimes commits;
 
+  int64_t attempts_failed() const {
+    return std::accumulate(failed_by_cause.begin(), failed_by_cause.end(), int64_t{0});
+  }
   Tally& operator+=(const Tally& other) {
     jobs_finished += other.jobs_finished;
     points += other.points;
-    attempts_failed += other.attempts_failed;
+    for (size_t i = 0; i < failed_by_cause.size(); ++i) {
+      failed_by_cause[i] += other.failed_by_cause[i];
+    }
+    commits += other.commits;
     return *this;
   }
 };

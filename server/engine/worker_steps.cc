@@ -1,5 +1,6 @@
 #include "server/engine/worker_steps.h"
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,9 @@ absl::Status WriteFailure(const Queue::Verdict& verdict, v1::Failure failure, Le
                           int64_t now_us) {
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
-  ++ledger->tally().attempts_failed;
+  // A newer cause than this build knows counts as none.
+  const bool known = v1::FailureCause_IsValid(failure.cause());
+  ++ledger->tally().failed_by_cause[known ? static_cast<size_t>(failure.cause()) : 0];
   spdlog::warn("{}: the attempt failed, {}: {}",
                JobFields(verdict.job_id, verdict.attempt, verdict.worker_name), Outcome(verdict),
                absl::Utf8SafeCEscape(failure.message()));
