@@ -111,6 +111,21 @@ absl::Status Connection::AddFunction(const char* name, int arguments,
   return result == SQLITE_OK ? absl::OkStatus() : Error(result);
 }
 
+absl::Status Connection::CopyTo(Connection* to, const std::function<bool()>& go_on) {
+  constexpr int kStepPages = 256;
+  sqlite3_backup* const copy = sqlite3_backup_init(to->handle_, "main", handle_, "main");
+  if (copy == nullptr) return to->Error(sqlite3_errcode(to->handle_));
+  int result = SQLITE_OK;
+  bool wanted = true;
+  while (result == SQLITE_OK && wanted) {
+    wanted = go_on();
+    if (wanted) result = sqlite3_backup_step(copy, kStepPages);
+  }
+  const int end = sqlite3_backup_finish(copy);
+  if (!wanted) return absl::CancelledError("nobody waits for the copy any more");
+  return end == SQLITE_OK ? absl::OkStatus() : to->Error(end);
+}
+
 absl::Status Connection::Execute(const std::string& script) {
   const int result = sqlite3_exec(handle_, script.c_str(), nullptr, nullptr, nullptr);
   return result == SQLITE_OK ? absl::OkStatus() : Error(result);

@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -79,6 +80,10 @@ class Connection {
   absl::Status AddFunction(const char* name, int arguments,
                            void (*function)(sqlite3_context*, int, sqlite3_value**),
                            const std::string& context);
+  // Makes the database of `to`, which has no transaction, a copy of this one as its
+  // transaction sees it, in steps of 1 MiB. `go_on` is asked before each; CANCELLED if
+  // it says no. Writers of this database are never waited for, nor made to wait.
+  absl::Status CopyTo(Connection* to, const std::function<bool()>& go_on);
   // Runs a script: any number of statements without parameters.
   absl::Status Execute(const std::string& script);
   // The same text is prepared once in the connection's life, and must not be in
