@@ -4,81 +4,58 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "server/queue/doubled.h"
 
 namespace modlab {
 
-void Queue::SetSweep(const QueuedSweep& sweep) {
-  ++revision_;
-  sweeps_[sweep.number] = sweep;
-}
-void Queue::RemoveSweep(int64_t number) {
-  ++revision_;
-  sweeps_.erase(number);
-}
-void Queue::LinkJob(int64_t, int64_t) { ++revision_; }
-void Queue::Preempt() {}
-Queue::Totals Queue::totals() const {
-  Totals totals;
-  totals.waiting = waiting_jobs_;
-  totals.running = static_cast<int64_t>(leases_.size());
-  for (const auto& [id, lease] : leases_) {
-    totals.iterations_per_second += lease.iterations_per_second;
-  }
-  return totals;
-}
-std::vector<v1::SweepLoad> Queue::ListLoads(size_t) const { return {}; }
-void Queue::Finish(int64_t job_id) { RemoveJob(job_id); }
-bool Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint) {
-  Job& job = jobs_.at(job_id);
-  if (checkpoint.iteration() <= job.checkpoint.iteration()) return false;
-  ++revision_;
-  job.checkpoint = checkpoint;
-  job.failures = 0;
-  Shapes::value_type* old = job.shape;
-  const std::string& key = old->first;
-  job.shape =
-      &*shapes_
-            .try_emplace(absl::StrCat(key.substr(0, key.rfind('@')), "@", checkpoint.iteration()))
-            .first;
-  ++job.shape->second.jobs;
-  if (--old->second.jobs == 0) shapes_.erase(old->first);
-  return true;
-}
-Queue::Verdict Queue::Release(int64_t job_id) { return GiveBack(job_id); }
+namespace {
+
+// From so many failures on, jobs are equally suspect: they are leased alone.
+constexpr int32_t kSuspicionMax = 4;
+
+}  // namespace
 
 // -- jobs ----------------------------------------------------------------------
 
 void Queue::AddJob(const UnfinishedJob& job, int64_t now_us) {
   ++revision_;
-  Shapes::value_type& shape =
-      *shapes_.try_emplace(absl::StrCat(job.shape_key, "@", job.checkpoint.iteration())).first;
-  ++shape.second.jobs;
-  Job& entry = jobs_[job.id];
-  entry.shape = &shape;
-  entry.config = job.config.SerializeAsString();
-  entry.attempt = job.attempt;
-  entry.failures = job.failures;
-  entry.checkpoint = job.checkpoint;
+  Job* entry = &jobs_[job.id];
+  entry->id = job.id;
+  entry->config = job.config.SerializeAsString();
+  entry->attempt = job.attempt;
+  entry->failures = job.failures;
+  if (!job.checkpoint.sha256().empty()) {
+    entry->checkpoint = std::make_unique<v1::TrainingCheckpoint>(job.checkpoint);
+  }
+  SetBatch(
+      {job.shape_key, Iteration(*entry), std::min(job.failures, kSuspicionMax), job.avoid_place},
+      entry);
+  for (int64_t number : job.sweeps) {
+    Sweep* sweep = &sweeps_.at(number);
+    if (sweep->jobs.insert(job.id).second) entry->sweeps.push_back(sweep);
+  }
+  entry->sweep = Leader(*entry);
   if (job.state == v1::RUNNING) {
-    GiveLease(job.id, FindOrAddWorker(job.worker_id), 0, now_us);
+    GiveLease(entry, FindOrAddWorker(job.worker_id), 0, nullptr, now_us);
   } else {
-    Wait(job.id, &entry);
+    if (job.not_before_us > now_us) entry->not_before_us = job.not_before_us;
+    Wait(entry);
   }
 }
 
 bool Queue::RemoveJob(int64_t job_id) {
-  auto job = jobs_.find(job_id);
-  if (job == jobs_.end()) return false;
+  auto it = jobs_.find(job_id);
+  if (it == jobs_.end()) return false;
   ++revision_;
-  if (leases_.contains(job_id)) {
-    DropLease(job_id);
+  Job* job = &it->second;
+  if (job->lease != nullptr) {
+    DropLease(job);
   } else {
-    Unwait(job_id, &job->second);
+    Unwait(job);
   }
-  Shapes::value_type* shape = job->second.shape;
-  jobs_.erase(job);
-  if (--shape->second.jobs == 0) shapes_.erase(shape->first);
+  for (Sweep* sweep : job->sweeps) sweep->jobs.erase(job_id);
+  DropBatch(job->batch);
+  jobs_.erase(it);
   return true;
 }
 
@@ -89,85 +66,53 @@ v1::JobConfig Queue::Config(int64_t job_id) const {
 }
 
 double Queue::IterationsPerSecond(int64_t job_id) const {
-  auto lease = leases_.find(job_id);
-  return lease == leases_.end() ? 0.0 : lease->second.iterations_per_second;
-}
-
-void Queue::Wait(int64_t job_id, Job* job) {
-  Shape& shape = job->shape->second;
-  if (!shape.waiting.empty()) shapes_by_oldest_.erase(*shape.waiting.begin());
-  shape.waiting.insert(job_id);
-  shapes_by_oldest_[*shape.waiting.begin()] = &shape;
-  ++waiting_jobs_;
-}
-
-void Queue::Unwait(int64_t job_id, Job* job) {
-  Shape& shape = job->shape->second;
-  shapes_by_oldest_.erase(*shape.waiting.begin());
-  shape.waiting.erase(job_id);
-  if (!shape.waiting.empty()) shapes_by_oldest_[*shape.waiting.begin()] = &shape;
-  --waiting_jobs_;
+  auto job = leased_.find(job_id);
+  return job == leased_.end() ? 0.0 : job->second->lease->iterations_per_second;
 }
 
 // -- leases --------------------------------------------------------------------
 
-std::vector<Queue::NewGang> Queue::Assign(int64_t now_us) {
-  std::vector<NewGang> gangs;
-  while (waiting_jobs_ > 0 && !idle_workers_.empty()) {
-    std::vector<Worker*> round;
-    for (const auto& [id, worker] : idle_workers_) round.push_back(worker);
-    for (Worker* worker : round) {
-      if (waiting_jobs_ == 0) break;
-      gangs.push_back(GiveGang(worker, now_us));
-    }
-  }
-  return gangs;
-}
-
-Queue::NewGang Queue::GiveGang(Worker* worker, int64_t now_us) {
-  ++revision_;
-  const Shape& shape = *shapes_by_oldest_.begin()->second;
-  const int64_t size = GangSize(shape, *worker);
-  while (worker->gangs.contains(next_gang_id_)) ++next_gang_id_;
-  NewGang gang{
-      worker->facts.id(), worker->facts.name(), worker->facts.place(), next_gang_id_++, {}};
-  for (int64_t i = 0; i < size; ++i) {
-    const int64_t job_id = *shape.waiting.begin();
-    Job& job = jobs_.at(job_id);
-    Unwait(job_id, &job);
-    ++job.attempt;
-    GiveLease(job_id, worker, gang.gang_id, now_us);
-    gang.leases.push_back({job_id, job.attempt});
-  }
-  Recount(worker);
-  return gang;
-}
-
-int64_t Queue::GangSize(const Shape& shape, const Worker& worker) const {
-  const int64_t waiting = static_cast<int64_t>(shape.waiting.size());
-  const int64_t limit =
-      std::min<int64_t>(worker.facts.gang_size_max(), kLeasesPerWorkerMax - LeaseCount(worker));
-  const int64_t other_shapes = static_cast<int64_t>(shapes_by_oldest_.size()) - 1;
-  const int64_t other_gangs = std::max(other_shapes, (waiting_jobs_ - waiting + limit - 1) / limit);
-  const int64_t slots = std::max<int64_t>(1, slots_total_ - other_gangs);
-  return std::min(limit, (waiting + slots - 1) / slots);
-}
-
 bool Queue::LeaseIsCurrent(int64_t job_id, int32_t attempt, absl::string_view worker_id) const {
-  auto lease = leases_.find(job_id);
-  return lease != leases_.end() && lease->second.worker->facts.id() == worker_id &&
-         jobs_.at(job_id).attempt == attempt;
+  auto job = leased_.find(job_id);
+  return job != leased_.end() && job->second->attempt == attempt &&
+         job->second->lease->worker->facts.id() == worker_id;
 }
 
-Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause, absl::string_view, int64_t) {
-  const int32_t failures = ++jobs_.at(job_id).failures;
-  Verdict verdict = GiveBack(job_id);
-  const Retries& retries = options_.retries;
-  const int32_t allowed = cause == v1::WORKER_LOST    ? retries.worker_lost
-                          : cause == v1::WORKER_ERROR ? retries.worker_error
-                          : cause == v1::DIVERGED     ? retries.diverged
-                                                      : retries.out_of_memory;
-  if (failures > allowed) {
+void Queue::Finish(int64_t job_id) {
+  CountSuccess(*jobs_.at(job_id).lease);
+  RemoveJob(job_id);
+}
+
+bool Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint) {
+  Job* job = &jobs_.at(job_id);
+  if (checkpoint.iteration() <= Iteration(*job)) return false;
+  ++revision_;
+  job->checkpoint = std::make_unique<v1::TrainingCheckpoint>(checkpoint);
+  job->failures = 0;
+  BatchKey key = job->batch->first;
+  key.iteration = checkpoint.iteration();
+  key.suspicion = 0;
+  SetBatch(std::move(key), job);
+  CountSuccess(*job->lease);
+  return true;
+}
+
+Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause, absl::string_view message,
+                           int64_t now_us) {
+  Job* job = &jobs_.at(job_id);
+  ++job->failures;
+  CountFailure(*job->lease, cause, message, now_us);
+  BatchKey key = job->batch->first;
+  key.suspicion = std::min(job->failures, kSuspicionMax);
+  SetBatch(std::move(key), job);
+  const int32_t allowed = RetriesAllowed(cause);
+  const bool again = job->failures <= allowed;
+  if (again) {
+    job->not_before_us =
+        now_us + Doubled(options_.backoff_first_us, job->failures - 1, options_.backoff_max_us);
+  }
+  Verdict verdict = GiveBack(job);
+  if (!again) {
     verdict.requeued = false;
     verdict.quarantined = allowed > 0;
     RemoveJob(job_id);
@@ -175,107 +120,183 @@ Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause, absl::string_
   return verdict;
 }
 
+int32_t Queue::RetriesAllowed(v1::FailureCause cause) const {
+  switch (cause) {
+    case v1::WORKER_LOST:
+      return options_.retries.worker_lost;
+    case v1::OUT_OF_MEMORY:
+      return options_.retries.out_of_memory;
+    case v1::DIVERGED:
+      return options_.retries.diverged;
+    default:
+      return options_.retries.worker_error;
+  }
+}
+
+Queue::Verdict Queue::Release(int64_t job_id) { return GiveBack(&jobs_.at(job_id)); }
+
 std::vector<Queue::Verdict> Queue::Expire(int64_t now_us) {
   // Renewals only move expiries into the future, so an early bound stays true
   // and everything is looked at only when the bound is reached.
   if (now_us < next_expiry_us_) return {};
   next_expiry_us_ = std::numeric_limits<int64_t>::max();
-  std::vector<int64_t> expired;
-  for (const auto& [job_id, lease] : leases_) {
-    if (lease.expires_us <= now_us) {
-      expired.push_back(job_id);
+  std::vector<const Job*> expired;
+  for (const auto& [job_id, job] : leased_) {
+    if (job->lease->expires_us <= now_us) {
+      expired.push_back(job);
     } else {
-      next_expiry_us_ = std::min(next_expiry_us_, lease.expires_us);
+      next_expiry_us_ = std::min(next_expiry_us_, job->lease->expires_us);
     }
   }
   std::vector<Verdict> verdicts;
-  for (int64_t job_id : expired) verdicts.push_back(Fail(job_id, v1::WORKER_LOST, "", now_us));
+  for (const Job* job : expired) {
+    const std::string why = job->lease->worker->facts.name() + " stopped answering";
+    verdicts.push_back(Fail(job->id, v1::WORKER_LOST, why, now_us));
+  }
 
   for (auto it = workers_.begin(); it != workers_.end();) {
-    Worker& worker = it->second;
-    const int64_t expires_us = worker.facts.last_seen_us() + options_.lease_duration_us;
+    Worker* worker = &it->second;
+    const int64_t expires_us = worker->facts.last_seen_us() + options_.lease_duration_us;
     if (expires_us > now_us) {
       next_expiry_us_ = std::min(next_expiry_us_, expires_us);
       ++it;
-    } else if (LeaseCount(worker) > 0) {
+    } else if (worker->leases > 0) {
       ++it;  // its last lease's expiry is the bound
     } else {
-      worker.connected = false;
-      Recount(&worker);
+      worker->connected = false;
+      Recount(worker);
+      if (worker->place != nullptr) --worker->place->workers;
       it = workers_.erase(it);
     }
   }
+  places_.Forget(now_us);
   return verdicts;
 }
 
-void Queue::GiveLease(int64_t job_id, Worker* worker, int64_t gang_id, int64_t now_us) {
-  const int64_t expires_us = now_us + options_.lease_duration_us;
-  leases_[job_id] = Lease{worker, gang_id, expires_us, 0, 0.0};
-  next_expiry_us_ = std::min(next_expiry_us_, expires_us);
+// `sweep` is the one that the gang is given for, unless the gang is there.
+void Queue::GiveLease(Job* job, Worker* worker, int64_t gang_id, Sweep* sweep, int64_t now_us) {
+  job->lease = std::make_unique<Lease>();
+  job->lease->worker = worker;
+  job->lease->expires_us = now_us + options_.lease_duration_us;
+  job->lease->iteration = Iteration(*job);
+  next_expiry_us_ = std::min(next_expiry_us_, job->lease->expires_us);
+  leased_[job->id] = job;
+  ++worker->leases;
+  if (worker->place != nullptr) ++worker->place->leases;
   if (gang_id == 0) {
-    worker->unclaimed.insert(job_id);
+    worker->unclaimed.insert(job->id);
   } else {
-    worker->gangs[gang_id].jobs.insert(job_id);
+    job->lease->gang_id = gang_id;
+    JoinGang(job->id, worker, gang_id, sweep);
   }
+  CountRunning(+1, job);
   Changed(*worker);
 }
 
-void Queue::DropLease(int64_t job_id) {
-  auto lease = leases_.find(job_id);
-  Worker* worker = lease->second.worker;
-  if (lease->second.gang_id == 0) {
-    worker->unclaimed.erase(job_id);
+void Queue::JoinGang(int64_t job_id, Worker* worker, int64_t gang_id, Sweep* sweep) {
+  Gang& gang = worker->gangs[gang_id];
+  if (gang.jobs.empty()) Charge(&gang, sweep);
+  gang.jobs.insert(job_id);
+}
+
+void Queue::DropLease(Job* job) {
+  Worker* worker = job->lease->worker;
+  if (job->lease->gang_id == 0) {
+    worker->unclaimed.erase(job->id);
   } else {
-    auto gang = worker->gangs.find(lease->second.gang_id);
-    gang->second.jobs.erase(job_id);
-    if (gang->second.jobs.empty()) worker->gangs.erase(gang);
+    auto gang = worker->gangs.find(job->lease->gang_id);
+    gang->second.jobs.erase(job->id);
+    if (gang->second.jobs.empty()) {
+      Charge(&gang->second, nullptr);
+      worker->gangs.erase(gang);
+    }
   }
-  leases_.erase(lease);
+  job->lease.reset();
+  leased_.erase(job->id);
+  --worker->leases;
+  if (worker->place != nullptr) --worker->place->leases;
+  CountRunning(-1, job);
   Changed(*worker);
   Recount(worker);
 }
 
-Queue::Verdict Queue::GiveBack(int64_t job_id) {
+// The slot counts for `sweep` from now on; null: for none.
+void Queue::Charge(Gang* gang, Sweep* sweep) {
+  for (const auto& [counted, change] : {std::pair(gang->sweep, -1), std::pair(sweep, +1)}) {
+    if (counted == nullptr) continue;
+    counted->busy += change;
+    counted->user->busy += change;
+  }
+  gang->sweep = sweep;
+}
+
+Queue::Verdict Queue::GiveBack(Job* job) {
   ++revision_;
-  Job& job = jobs_.at(job_id);
-  const Lease& lease = leases_.at(job_id);
+  Verdict verdict;
+  verdict.job_id = job->id;
+  verdict.attempt = job->attempt;
+  verdict.requeued = true;
+  verdict.failures = job->failures;
+  verdict.not_before_us = job->not_before_us;
   // A worker that was not heard of since the start has no name yet.
-  const v1::Worker& facts = lease.worker->facts;
-  const std::string& name = facts.name().empty() ? facts.id() : facts.name();
-  Verdict verdict{job_id, job.attempt, true, false, job.failures, 0, name, lease.iteration};
-  DropLease(job_id);
-  Wait(job_id, &job);
+  const v1::Worker& facts = job->lease->worker->facts;
+  verdict.worker_name = facts.name().empty() ? facts.id() : facts.name();
+  verdict.iteration = job->lease->iteration;
+  DropLease(job);
+  Wait(job);
   return verdict;
+}
+
+void Queue::CountFailure(const Lease& lease, v1::FailureCause cause, absl::string_view message,
+                         int64_t now_us) {
+  Worker* worker = lease.worker;
+  if (cause == v1::DIVERGED || cause == v1::OUT_OF_MEMORY || worker->place == nullptr) return;
+  if (cause == v1::WORKER_LOST && std::exchange(worker->lost, true)) return;
+  if (places_.Fail(worker->place, lease.gang_id, message, now_us)) Recount(worker->place);
+}
+
+void Queue::CountSuccess(const Lease& lease) {
+  Places::Place* place = lease.worker->place;
+  if (place == nullptr || place->failed_gangs.empty()) return;
+  places_.Succeed(place);
+  Recount(place);
 }
 
 // -- rebuilding ------------------------------------------------------------------
 
 void Queue::AdoptWorkers(const Queue& old) {
   next_gang_id_ = std::max(next_gang_id_, old.next_gang_id_);
+  places_.Adopt(old.places_);
   for (const auto& [id, theirs] : old.workers_) {
     Worker* worker = FindOrAddWorker(id);
     worker->facts = theirs.facts;
     worker->connected = theirs.connected;
+    worker->drain = theirs.drain;
+    worker->lost = theirs.lost;
+    if (theirs.place != nullptr) SetPlace(worker, theirs.place->name);
     next_expiry_us_ =
         std::min(next_expiry_us_, worker->facts.last_seen_us() + options_.lease_duration_us);
     Changed(*worker);
   }
-  for (auto& [job_id, lease] : leases_) {
-    auto theirs = old.leases_.find(job_id);
-    if (theirs == old.leases_.end() || theirs->second.gang_id == 0 ||
-        theirs->second.worker->facts.id() != lease.worker->facts.id() ||
-        old.jobs_.at(job_id).attempt != jobs_.at(job_id).attempt) {
-      continue;
-    }
-    Worker* worker = lease.worker;
-    lease = theirs->second;
-    lease.worker = worker;
-    next_expiry_us_ = std::min(next_expiry_us_, lease.expires_us);
+  for (auto& [job_id, job] : leased_) {
+    auto their_job = old.leased_.find(job_id);
+    if (their_job == old.leased_.end() || their_job->second->attempt != job->attempt) continue;
+    const Lease& theirs = *their_job->second->lease;
+    Worker* worker = job->lease->worker;
+    if (theirs.gang_id == 0 || theirs.worker->facts.id() != worker->facts.id()) continue;
+    *job->lease = theirs;
+    job->lease->worker = worker;
+    next_expiry_us_ = std::min(next_expiry_us_, theirs.expires_us);
     worker->unclaimed.erase(job_id);
-    Gang& gang = worker->gangs[lease.gang_id];
-    gang.jobs.insert(job_id);
-    gang.seen = theirs->second.worker->gangs.at(lease.gang_id).seen;
+    const Gang& their_gang = theirs.worker->gangs.at(theirs.gang_id);
+    auto sweep =
+        their_gang.sweep == nullptr ? sweeps_.end() : sweeps_.find(their_gang.sweep->facts.number);
+    JoinGang(job_id, worker, theirs.gang_id, sweep == sweeps_.end() ? job->sweep : &sweep->second);
+    Gang& gang = worker->gangs.at(theirs.gang_id);
+    gang.seen = their_gang.seen;
+    gang.preempted = their_gang.preempted;
   }
+  preempting_ = old.preempting_;
   for (auto& [id, worker] : workers_) Recount(&worker);
 }
 

@@ -8,25 +8,28 @@
 //
 // Policy
 //   Sweeps. A job follows one of the sweeps that ask for it: of those that are
-//   not paused the one with the highest priority, of these the oldest. A job
-//   whose sweeps are all paused waits; if it runs, it is to be released.
+//   not paused (of all, if all are) the one with the highest priority, of these the
+//   oldest. A job whose sweeps are all paused waits; if it runs, it is to be released.
 //   Order. The highest priority that the idle worker can serve goes first. Of its
 //   sweeps, those of the user with the fewest busy slots; of these the sweep with the
 //   fewest, then the oldest. Within a sweep the batch (below) with the oldest
 //   waiting job goes first, and in it jobs by id. max_running bounds the leases of
-//   a sweep's jobs. A slot counts for the sweep that its gang was given for. Idle
-//   workers are served by id, one gang each and round, so that few jobs spread over
-//   many workers.
+//   a sweep's jobs. A slot counts for the sweep that its gang was given for; if that
+//   is cancelled, or the coordinator was started since, for one of its jobs' sweeps.
+//   Idle workers are served by id, one gang each and round, so that few jobs spread
+//   over many workers.
 //   Batches. Jobs that one gang can train: equal shape, iteration of the checkpoint,
 //   suspicion and place to avoid. A gang is filled from the sweep that is served, then
 //   with jobs of the same batch of other sweeps that the worker can serve, in the same
 //   order: they ride for free.
 //   Requirements. A worker is given jobs of the sweeps whose requirements it meets,
-//   and of a place to avoid only if no other connected worker could take them.
-//   Gang size. Up to the worker's gang_size_max, but no more than the batch's
-//   waiting jobs divided (rounded up) by the slots that have nothing else to
-//   do. So gangs shrink towards the end of a sweep and no slot is left with
-//   many jobs while others idle.
+//   and jobs that avoid its place only if no worker of another place that takes gangs
+//   (connected, neither draining nor in quarantine) meets them.
+//   Gang size. Up to the worker's gang_size_max, but no more than what the worker could
+//   take of the batch divided (rounded up) by the slots that meet the same requirements
+//   and have nothing else to do: less one for each other gang, or batch of a sweep,
+//   that the worker could take. So gangs shrink towards the end of a sweep and no slot
+//   is left with many jobs while others idle.
 //   Leases. A lease lasts `lease_duration_us` from when it was given, and again
 //   from each view of its worker that lists it as held. An expired lease is a
 //   failed attempt (WORKER_LOST). A lease that was read back from the store
@@ -37,38 +40,46 @@
 //   Retries. A job whose failures in a row are at most `retries` of the newest
 //   cause waits again, at least backoff_first_us, doubled with each failure up to
 //   backoff_max_us; otherwise it leaves the queue, quarantined if its retries were
-//   used up. A newer checkpoint forgets its failures.
+//   used up (not if there are none). A newer checkpoint forgets its failures.
 //   Suspicion. One job can take its worker, and with it its whole gang, down. A job
 //   with n failures is leased in gangs of at most gang_size_max / 8^n with others
-//   like it, so that soon only the culprit fails.
+//   like it (n of 4 and more are alike), so that soon only the culprit fails.
 //   Places. A place (WorkerView.place) whose last `place_failures_max` gangs all failed
-//   (WORKER_LOST or WORKER_ERROR) is quarantined: its workers are given nothing for
-//   quarantine_first_us, then one gang of one job; each further failure doubles the
-//   time up to quarantine_max_us. A result or a newer checkpoint ends it.
+//   (with WORKER_ERROR; or WORKER_LOST, which counts once for all gangs of a worker) is
+//   quarantined: its workers are given nothing for quarantine_first_us, then one gang of
+//   one job at a time; each further failure doubles the time up to quarantine_max_us. A
+//   result or a newer checkpoint ends it. While it is given nothing, failures of what
+//   was given before do not count.
 //   Release. A worker is asked to hand back jobs whose sweeps are all paused, all that
 //   it holds if it was asked to drain, and gangs that are preempted: while a sweep
 //   with `preempt` has waiting jobs that only a busy worker could take, gangs given
 //   for sweeps of a lower priority are, the lowest first, of these the youngest, as
-//   many as the waiting jobs need.
+//   many as the waiting jobs need besides slots that are about to be free.
 //
 // Not thread-safe. About 300 bytes a waiting job.
 
 #ifndef MODLAB_SERVER_QUEUE_QUEUE_H_
 #define MODLAB_SERVER_QUEUE_QUEUE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "modlab/v1/coordinator.pb.h"
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/worker.pb.h"
+#include "server/queue/places.h"
 #include "server/queue/unfinished_job.h"
 
 namespace modlab {
@@ -134,7 +145,10 @@ class Queue {
   };
 
   explicit Queue(const Options& options)
-      : options_(options), next_gang_id_(options.first_gang_id) {}
+      : options_(options),
+        next_gang_id_(options.first_gang_id),
+        places_(
+            {options.place_failures_max, options.quarantine_first_us, options.quarantine_max_us}) {}
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
@@ -160,6 +174,8 @@ class Queue {
   v1::JobConfig Config(int64_t job_id) const;
   // Of the job's lease, as last reported; 0 if it has none.
   double IterationsPerSecond(int64_t job_id) const;
+  // Of the job's checkpoint; 0 if it has none. The job must be in the queue.
+  int64_t CheckpointIteration(int64_t job_id) const { return Iteration(jobs_.at(job_id)); }
 
   // -- leases ------------------------------------------------------------------
 
@@ -207,7 +223,7 @@ class Queue {
   // return the worker. NOT_FOUND names the nearest known one; INVALID_ARGUMENT for
   // a name that several have.
   absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id);
-  absl::StatusOr<v1::Worker> ReleaseWorker(absl::string_view name_or_id, int64_t now_us);
+  absl::StatusOr<v1::Worker> ReleaseWorker(absl::string_view name_or_id);
 
   // -- looking -----------------------------------------------------------------
 
@@ -226,30 +242,60 @@ class Queue {
   uint64_t revision() const { return revision_; }
 
  private:
-  struct Shape {
-    int64_t jobs = 0;  // waiting or leased
-    absl::btree_set<int64_t> waiting;
+  struct User {
+    int64_t sweeps = 0;
+    int64_t busy = 0;  // slots
   };
-  using Shapes = absl::node_hash_map<std::string, Shape>;
-  struct Job {
-    Shapes::value_type* shape = nullptr;
-    std::string config;  // serialised: a third of the message's size
-    int32_t attempt = 0;
-    int32_t failures = 0;
-    v1::TrainingCheckpoint checkpoint;
+  // What some sweeps require, and what there is of it.
+  struct Need {
+    v1::Requirements wants;
+    int64_t sweeps = 0;
+    int64_t slots = 0;    // of workers that meet it
+    int64_t jobs = 0;     // that its sweeps offer together
+    int64_t batches = 0;  // likewise
   };
-  struct Gang {
-    bool seen = false;  // listed by its worker; until then it takes an idle slot
+  struct Sweep;
+  // Waiting jobs of one batch that follow one sweep; never empty.
+  struct Share {
+    Sweep* sweep = nullptr;
     absl::btree_set<int64_t> jobs;
   };
-  struct Worker {
-    v1::Worker facts;
-    bool connected = false;
-    bool drain = false;         // asked to
-    int64_t counted_slots = 0;  // in slots_total_
-    absl::btree_map<int64_t, Gang> gangs;
-    absl::btree_set<int64_t> unclaimed;  // leases without a gang
+  struct BatchKey {
+    std::string shape;
+    int64_t iteration = 0;
+    int32_t suspicion = 0;
+    std::string avoid_place;
+
+    friend bool operator==(const BatchKey& a, const BatchKey& b) {
+      return std::tie(a.shape, a.iteration, a.suspicion, a.avoid_place) ==
+             std::tie(b.shape, b.iteration, b.suspicion, b.avoid_place);
+    }
+    template <typename H>
+    friend H AbslHashValue(H hash, const BatchKey& key) {
+      return H::combine(std::move(hash), key.shape, key.iteration, key.suspicion, key.avoid_place);
+    }
   };
+  struct Batch {
+    int64_t jobs = 0;                 // waiting or leased
+    std::map<int64_t, Share> shares;  // by sweep
+  };
+  using Batches = absl::node_hash_map<BatchKey, Batch>;
+  struct Sweep {
+    QueuedSweep facts;
+    User* user = nullptr;
+    Need* need = nullptr;
+    absl::btree_set<int64_t> jobs;  // that it asks for
+    // Of jobs that follow it.
+    absl::btree_map<int64_t, Batches::value_type*> by_oldest;  // batches, by their first job
+    int64_t ready = 0;                                         // in them
+    int64_t delayed = 0;
+    int64_t running = 0;
+    int64_t busy = 0;  // slots
+    // Counted in its need; what could start now.
+    int64_t offered_jobs = 0;
+    int64_t offered_batches = 0;
+  };
+  struct Worker;
   struct Lease {
     Worker* worker = nullptr;
     int64_t gang_id = 0;  // 0: unclaimed
@@ -257,34 +303,108 @@ class Queue {
     int64_t iteration = 0;
     double iterations_per_second = 0.0;
   };
+  struct Job {
+    int64_t id = 0;
+    Batches::value_type* batch = nullptr;
+    absl::InlinedVector<Sweep*, 1> sweeps;  // that ask for it
+    Sweep* sweep = nullptr;                 // the one that it follows
+    std::unique_ptr<Lease> lease;
+    std::unique_ptr<v1::TrainingCheckpoint> checkpoint;
+    std::string config;         // serialised: a third of the message's size
+    int64_t not_before_us = 0;  // 0: not delayed
+    int32_t attempt = 0;
+    int32_t failures = 0;
+  };
+  struct Gang {
+    Sweep* sweep = nullptr;  // that it was given for
+    bool seen = false;       // listed by its worker; until then it takes an idle slot
+    bool preempted = false;
+    absl::btree_set<int64_t> jobs;
+  };
+  struct Worker {
+    v1::Worker facts;
+    Places::Place* place = nullptr;  // null before its first view
+    bool connected = false;
+    bool drain = false;         // asked to
+    bool lost = false;          // a lease expired since its last view
+    int64_t counted_slots = 0;  // in the needs that it meets
+    int64_t leases = 0;
+    std::map<int64_t, Gang> gangs;
+    absl::btree_set<int64_t> unclaimed;  // leases without a gang
+  };
+  struct FreeSlot;
 
-  void Wait(int64_t job_id, Job* job);
-  void Unwait(int64_t job_id, Job* job);
-  void GiveLease(int64_t job_id, Worker* worker, int64_t gang_id, int64_t now_us);
-  void DropLease(int64_t job_id);
-  Verdict GiveBack(int64_t job_id);
+  static int64_t Iteration(const Job& job) {
+    return job.checkpoint == nullptr ? 0 : job.checkpoint->iteration();
+  }
+  static bool Meets(const Worker& worker, const Need& need);
+
+  // Sweeps and what waits (queue_sweeps.cc).
+  static Sweep* Leader(const Job& job);
+  void Follow(Job* job);
+  void SetBatch(BatchKey key, Job* job);
+  void DropBatch(Batches::value_type* batch);
+  void Wait(Job* job);
+  void Unwait(Job* job);
+  void WakeDelayed(int64_t now_us);
+  void SetNeed(Sweep* sweep);
+  void DropNeed(Sweep* sweep);
+  void SetOffer(Sweep* sweep, int64_t jobs);
+  void Offer(Sweep* sweep);
+  static int64_t Room(const Sweep& sweep);
+  void CountRunning(int change, Job* job);
+
+  // Leases (queue.cc).
+  void GiveLease(Job* job, Worker* worker, int64_t gang_id, Sweep* sweep, int64_t now_us);
+  void JoinGang(int64_t job_id, Worker* worker, int64_t gang_id, Sweep* sweep);
+  void DropLease(Job* job);
+  static void Charge(Gang* gang, Sweep* sweep);
+  Verdict GiveBack(Job* job);
+  int32_t RetriesAllowed(v1::FailureCause cause) const;
+  void CountFailure(const Lease& lease, v1::FailureCause cause, absl::string_view message,
+                    int64_t now_us);
+  void CountSuccess(const Lease& lease);
+
+  // Giving gangs (queue_assign.cc).
+  static bool GoesBefore(const Sweep& a, const Sweep& b);
+  bool Avoids(const Worker& worker, const std::string& avoid_place, const Need& need) const;
+  Batches::value_type* FirstBatch(const Worker& worker, const Sweep& sweep) const;
+  std::pair<Sweep*, Batches::value_type*> Choose(const Worker& worker) const;
+  NewGang GiveGang(Worker* worker, Sweep* sweep, Batches::value_type* batch, int64_t now_us);
+  static int64_t GangLimit(const Worker& worker, const BatchKey& key);
+  int64_t GangSize(const Worker& worker, const Need& need, int64_t limit, int64_t jobs,
+                   int64_t shares) const;
+  std::vector<FreeSlot> ListFreeSlots();
+  void TakeSlots(const Sweep& sweep, std::vector<FreeSlot>* slots) const;
+
+  // Workers (queue_workers.cc).
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);
-  NewGang GiveGang(Worker* worker, int64_t now_us);
-  int64_t GangSize(const Shape& shape, const Worker& worker) const;
-  absl::StatusOr<Worker*> FindWorker(absl::string_view name_or_id);
-  int64_t LeaseCount(const Worker& worker) const;
   int64_t IdleSlots(const Worker& worker) const;
   Worker* FindOrAddWorker(const std::string& id);
+  absl::StatusOr<Worker*> FindWorker(absl::string_view name_or_id);
+  v1::Worker Describe(const Worker& worker) const;
+  void SetPlace(Worker* worker, const std::string& name);
   void Changed(const Worker& worker);
+  void CountSlots(Worker* worker, int64_t slots);
   void Recount(Worker* worker);
+  void Recount(const Places::Place* place);
 
   Options options_;
-  std::map<int64_t, QueuedSweep> sweeps_;
   int64_t next_gang_id_;
+  Places places_;
   uint64_t revision_ = 0;
-  Shapes shapes_;
-  absl::btree_map<int64_t, Job> jobs_;
-  absl::btree_map<int64_t, Lease> leases_;             // by job
-  absl::btree_map<int64_t, Shape*> shapes_by_oldest_;  // shapes with waiting jobs
-  int64_t waiting_jobs_ = 0;
+  absl::node_hash_map<std::string, User> users_;
+  std::map<std::string, Need> needs_;  // by what they want, serialised
+  std::map<int64_t, Sweep> sweeps_;
+  // That offer jobs, by (-priority, number).
+  absl::btree_map<std::pair<int32_t, int64_t>, Sweep*> offering_;
+  Batches batches_;
+  absl::node_hash_map<int64_t, Job> jobs_;
+  absl::btree_set<std::pair<int64_t, int64_t>> delayed_;  // (not before, job)
+  absl::btree_map<int64_t, Job*> leased_;
   std::map<std::string, Worker> workers_;
   absl::btree_map<std::string, Worker*> idle_workers_;
-  int64_t slots_total_ = 0;  // of connected workers that take gangs
+  bool preempting_ = false;  // a gang may be preempted
   absl::btree_set<std::string> changed_workers_;
   int64_t next_expiry_us_ = 0;  // nothing expires before
 };

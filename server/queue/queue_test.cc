@@ -1,5 +1,3 @@
-#include "server/queue/queue.h"
-
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/queue/queue_fixture.h"
 
 namespace modlab {
 namespace {
@@ -17,115 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr int64_t kLeaseUs = 10'000'000;
-constexpr int64_t kStart = 1'000'000'000;
-
-class QueueTest : public testing::Test {
- protected:
-  QueueTest() : queue_(NewQueue()) {}
-
-  static std::unique_ptr<Queue> NewQueue() {
-    Queue::Options options;
-    options.lease_duration_us = kLeaseUs;
-    options.retries.worker_lost = options.retries.worker_error = 2;
-    options.first_gang_id = 100;
-    return std::make_unique<Queue>(options);
-  }
-
-  static UnfinishedJob Job(int64_t id, const std::string& shape) {
-    UnfinishedJob job;
-    job.id = id;
-    job.shape_key = shape;
-    job.config.set_model_seed(id);
-    return job;
-  }
-
-  void AddJobs(int64_t first, int64_t last, const std::string& shape) {
-    for (int64_t id = first; id <= last; ++id) queue_->AddJob(Job(id, shape), now_);
-  }
-
-  // A worker's process: it starts what it is told and reports it as held.
-  struct FakeWorker {
-    v1::WorkerView view;
-    std::map<int64_t, int> attempts;  // held jobs
-  };
-
-  v1::WorkerView View(const std::string& id, int slots, int gang_size_max) {
-    v1::WorkerView view;
-    view.set_worker_id(id);
-    view.set_name(absl::StrCat("name-", id));
-    view.set_device("cpu");
-    view.set_slots(slots);
-    view.set_slots_idle(slots);
-    view.set_gang_size_max(gang_size_max);
-    return view;
-  }
-
-  // `view` as it is once the worker runs what the queue wants it to.
-  v1::WorkerView Obedient(v1::WorkerView view) {
-    v1::CoordinatorView desired;
-    queue_->FillGangs(view.worker_id(), &desired);
-    view.clear_held();
-    for (const v1::Gang& gang : desired.gangs()) {
-      for (const v1::Lease& lease : gang.leases()) {
-        v1::HeldLease* held = view.add_held();
-        held->set_job_id(lease.job_id());
-        held->set_attempt(lease.attempt());
-        held->set_gang_id(gang.id());
-        held->set_iterations_per_second(10.0);
-      }
-    }
-    view.set_slots_idle(view.slots() - desired.gangs_size());
-    return view;
-  }
-
-  std::vector<Queue::Verdict> Update(const v1::WorkerView& view) {
-    absl::StatusOr<std::vector<Queue::Verdict>> given_back = queue_->UpdateWorker(view, now_);
-    EXPECT_TRUE(given_back.ok()) << given_back.status();
-    return given_back.ok() ? *given_back : std::vector<Queue::Verdict>();
-  }
-
-  // "worker: job/attempt job/attempt" for each new gang.
-  std::vector<std::string> Assign() {
-    std::vector<std::string> lines;
-    for (const Queue::NewGang& gang : queue_->Assign(now_)) {
-      std::string line = absl::StrCat(gang.worker_id, ":");
-      for (const Queue::NewLease& lease : gang.leases) {
-        absl::StrAppend(&line, " ", lease.job_id, "/", lease.attempt);
-      }
-      lines.push_back(line);
-    }
-    return lines;
-  }
-
-  // "gang: jobs" of what a worker should hold.
-  std::vector<std::string> Desired(const std::string& worker_id) {
-    v1::CoordinatorView view;
-    queue_->FillGangs(worker_id, &view);
-    std::vector<std::string> lines;
-    for (const v1::Gang& gang : view.gangs()) {
-      std::string line = absl::StrCat(gang.id(), ":");
-      for (const v1::Lease& lease : gang.leases()) {
-        EXPECT_EQ(lease.config().model_seed(), lease.job_id());
-        absl::StrAppend(&line, " ", lease.job_id(), "/", lease.attempt());
-      }
-      lines.push_back(line);
-    }
-    return lines;
-  }
-
-  static std::vector<std::string> Lines(const std::vector<Queue::Verdict>& verdicts) {
-    std::vector<std::string> lines;
-    for (const Queue::Verdict& verdict : verdicts) {
-      lines.push_back(absl::StrCat(verdict.job_id, verdict.requeued ? " requeued " : " failed ",
-                                   verdict.failures));
-    }
-    return lines;
-  }
-
-  int64_t now_ = kStart;
-  std::unique_ptr<Queue> queue_;
-};
+using QueueTest = QueueFixture;
 
 TEST_F(QueueTest, GangsAreOfOneShapeAndTheOldestShapeGoesFirst) {
   AddJobs(5, 6, "b");
@@ -218,32 +109,10 @@ TEST_F(QueueTest, ExpiryRaisesTheAttempt) {
   Assign();
   now_ += kLeaseUs;
   queue_->Expire(now_);
+  now_ += kBackoffUs;
   Update(View("w", 1, 1));
   EXPECT_THAT(Assign(), ElementsAre("w: 1/2"));
   EXPECT_FALSE(queue_->LeaseIsCurrent(1, 1, "v"));
-}
-
-TEST_F(QueueTest, RetriesAreLimited) {
-  AddJobs(1, 1, "a");
-  Update(View("w", 1, 1));
-  EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
-  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR, "", now_)}), ElementsAre("1 requeued 1"));
-  EXPECT_THAT(Assign(), ElementsAre("w: 1/2"));
-  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_LOST, "", now_)}), ElementsAre("1 requeued 2"));
-  EXPECT_THAT(Assign(), ElementsAre("w: 1/3"));
-  EXPECT_THAT(Lines({queue_->Fail(1, v1::WORKER_ERROR, "", now_)}), ElementsAre("1 failed 3"));
-  EXPECT_FALSE(queue_->Contains(1));
-  EXPECT_THAT(Assign(), IsEmpty());
-}
-
-TEST_F(QueueTest, WhatWouldHappenAgainIsNotRetried) {
-  for (v1::FailureCause cause : {v1::DIVERGED, v1::OUT_OF_MEMORY}) {
-    AddJobs(1, 1, "a");
-    Update(View("w", 1, 1));
-    Assign();
-    EXPECT_THAT(Lines({queue_->Fail(1, cause, "", now_)}), ElementsAre("1 failed 1"));
-    EXPECT_FALSE(queue_->Contains(1));
-  }
 }
 
 TEST_F(QueueTest, GangMatesOutliveAMember) {
@@ -297,11 +166,8 @@ TEST_F(QueueTest, DisconnectedWorkersGetNothingNewButKeepTheirLeases) {
 
 TEST_F(QueueTest, RestoredLeasesAreClaimedWithTheirGangs) {
   for (int64_t id : {1, 2, 3, 4}) {
-    UnfinishedJob job = Job(id, "a");
-    job.state = v1::RUNNING;
-    job.attempt = 2;
+    UnfinishedJob job = Running(Job(id, "a"), 2, id == 4 ? "lost" : "w");
     job.failures = 1;
-    job.worker_id = id == 4 ? "lost" : "w";
     queue_->AddJob(job, now_);
   }
   EXPECT_THAT(queue_->ListWorkers(), IsEmpty());
@@ -322,6 +188,7 @@ TEST_F(QueueTest, RestoredLeasesAreClaimedWithTheirGangs) {
   EXPECT_THAT(Lines(queue_->Expire(now_)), ElementsAre("4 requeued 2"));
   EXPECT_THAT(Assign(), ElementsAre("w: 3/3"));
   // Gang ids stay apart.
+  now_ += 2 * kBackoffUs;
   Update(Obedient(View("w", 4, 4)));
   AddJobs(10, 10, "b");
   AddJobs(11, 11, "c");
@@ -330,11 +197,7 @@ TEST_F(QueueTest, RestoredLeasesAreClaimedWithTheirGangs) {
 }
 
 TEST_F(QueueTest, AClaimOfAnotherAttemptRenewsNothing) {
-  UnfinishedJob job = Job(1, "a");
-  job.state = v1::RUNNING;
-  job.attempt = 2;
-  job.worker_id = "w";
-  queue_->AddJob(job, now_);
+  Add(Running(Job(1, "a"), 2, "w"));
   v1::WorkerView view = View("w", 1, 1);
   view.set_slots_idle(0);
   v1::HeldLease* held = view.add_held();
@@ -357,12 +220,9 @@ TEST_F(QueueTest, ARebuiltQueueKeepsWorkersAndGangs) {
   queue_->RemoveJob(2);
   std::unique_ptr<Queue> old = std::move(queue_);
   queue_ = NewQueue();
+  SetSweep(Sweep(1));
   for (int64_t id : {1, 2}) {
-    UnfinishedJob job = Job(id, "a");
-    job.state = v1::RUNNING;
-    job.attempt = 1;
-    job.worker_id = id == 1 ? "v" : "w";
-    queue_->AddJob(job, now_);
+    Add(Running(Job(id, "a"), 1, id == 1 ? "v" : "w"));
   }
   AddJobs(3, 4, "a");
   queue_->AdoptWorkers(*old);

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "lib/config/words.h"
 #include "server/queue/queue.h"
 
 namespace modlab {
@@ -18,9 +20,11 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
         absl::StrCat("this coordinator has its ", kWorkersMax, " workers already"));
   }
   Worker* worker = FindOrAddWorker(view.worker_id());
+  CountSlots(worker, 0);  // as what it was
   v1::Worker& facts = worker->facts;
   if (!worker->connected) facts.set_connected_us(now_us);
   worker->connected = true;
+  worker->lost = false;
   facts.set_name(view.name());
   facts.set_device(view.device());
   facts.set_device_name(view.device_name());
@@ -31,7 +35,7 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
   facts.set_draining(view.draining() || worker->drain);
   *facts.mutable_labels() = view.labels();
   facts.set_memory_bytes(view.memory_bytes());
-  facts.set_place(view.place().empty() ? view.name() : view.place());
+  SetPlace(worker, view.place().empty() ? view.name() : view.place());
   next_expiry_us_ = std::min(next_expiry_us_, now_us + options_.lease_duration_us);
 
   for (const v1::HeldLease& held : view.held()) Renew(held, worker, now_us);
@@ -48,14 +52,15 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
     }
   }
   std::vector<Verdict> verdicts;
-  for (int64_t job_id : given_back) verdicts.push_back(GiveBack(job_id));
+  for (int64_t job_id : given_back) verdicts.push_back(Release(job_id));
   Recount(worker);
   return verdicts;
 }
 
 void Queue::Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us) {
   if (!LeaseIsCurrent(held.job_id(), held.attempt(), worker->facts.id())) return;
-  Lease& lease = leases_.at(held.job_id());
+  Job& job = jobs_.at(held.job_id());
+  Lease& lease = *job.lease;
   const double speed = held.iterations_per_second();
   lease.expires_us = now_us + options_.lease_duration_us;
   lease.iteration = std::max<int64_t>(0, held.iteration());
@@ -64,7 +69,7 @@ void Queue::Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us) {
     ++revision_;
     lease.gang_id = held.gang_id();
     worker->unclaimed.erase(held.job_id());
-    worker->gangs[lease.gang_id].jobs.insert(held.job_id());
+    JoinGang(held.job_id(), worker, lease.gang_id, job.sweep);
     Changed(*worker);
   }
   auto gang = worker->gangs.find(lease.gang_id);
@@ -84,22 +89,24 @@ bool Queue::KnowsWorker(absl::string_view worker_id) const {
 
 bool Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const {
   view->clear_gangs();
-  view->set_drain(false);
-  auto worker = workers_.find(std::string(worker_id));
-  if (worker == workers_.end()) return true;
-  view->set_drain(worker->second.drain);
-  if (!worker->second.unclaimed.empty()) return false;
-  for (const auto& [gang_id, gang] : worker->second.gangs) {
+  view->clear_drain();
+  auto it = workers_.find(std::string(worker_id));
+  if (it == workers_.end()) return true;
+  const Worker& worker = it->second;
+  view->set_drain(worker.drain);
+  if (!worker.unclaimed.empty()) return false;
+  for (const auto& [gang_id, gang] : worker.gangs) {
     v1::Gang* out = view->add_gangs();
     out->set_id(gang_id);
     for (int64_t job_id : gang.jobs) {
       const Job& job = jobs_.at(job_id);
+      const bool paused = job.sweep == nullptr || job.sweep->facts.policy.paused();
       v1::Lease* lease = out->add_leases();
       lease->set_job_id(job_id);
       lease->set_attempt(job.attempt);
       lease->mutable_config()->ParseFromString(job.config);
-      if (job.checkpoint.iteration() > 0) *lease->mutable_checkpoint() = job.checkpoint;
-      lease->set_release(worker->second.drain);
+      if (job.checkpoint != nullptr) *lease->mutable_checkpoint() = *job.checkpoint;
+      lease->set_release(worker.drain || gang.preempted || paused);
     }
   }
   return true;
@@ -114,16 +121,7 @@ std::vector<std::string> Queue::TakeChangedWorkers() {
 std::vector<v1::Worker> Queue::ListWorkers() const {
   std::vector<v1::Worker> workers;
   for (const auto& [id, worker] : workers_) {
-    if (worker.facts.last_seen_us() == 0) continue;
-    v1::Worker facts = worker.facts;
-    facts.set_jobs_held(static_cast<int32_t>(LeaseCount(worker)));
-    for (const auto& [gang_id, gang] : worker.gangs) {
-      for (int64_t job_id : gang.jobs) {
-        facts.set_iterations_per_second(facts.iterations_per_second() +
-                                        leases_.at(job_id).iterations_per_second);
-      }
-    }
-    workers.push_back(std::move(facts));
+    if (worker.facts.last_seen_us() > 0) workers.push_back(Describe(worker));
   }
   std::sort(workers.begin(), workers.end(), [](const v1::Worker& a, const v1::Worker& b) {
     return std::tie(a.name(), a.id()) < std::tie(b.name(), b.id());
@@ -131,42 +129,70 @@ std::vector<v1::Worker> Queue::ListWorkers() const {
   return workers;
 }
 
+v1::Worker Queue::Describe(const Worker& worker) const {
+  v1::Worker facts = worker.facts;
+  facts.set_jobs_held(static_cast<int32_t>(worker.leases));
+  for (const auto& [gang_id, gang] : worker.gangs) {
+    for (int64_t job_id : gang.jobs) {
+      facts.set_iterations_per_second(facts.iterations_per_second() +
+                                      jobs_.at(job_id).lease->iterations_per_second);
+    }
+  }
+  if (worker.place == nullptr) return facts;
+  facts.set_place(worker.place->name);
+  facts.set_failures(static_cast<int32_t>(worker.place->failed_gangs.size()));
+  facts.set_quarantined_until_us(worker.place->until_us);
+  facts.set_quarantine_reason(worker.place->reason);
+  return facts;
+}
+
 absl::StatusOr<Queue::Worker*> Queue::FindWorker(absl::string_view name_or_id) {
   auto by_id = workers_.find(std::string(name_or_id));
   if (by_id != workers_.end()) return &by_id->second;
+  std::vector<Worker*> named;
+  std::vector<std::string> known;
   for (auto& [id, worker] : workers_) {
-    if (worker.facts.name() == name_or_id) return &worker;
+    if (worker.facts.name() == name_or_id) named.push_back(&worker);
+    known.push_back(worker.facts.name());
   }
-  return absl::NotFoundError(absl::StrCat("no worker \"", name_or_id, "\""));
+  if (named.size() == 1) return named.front();
+  if (!named.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(named.size(), " workers are named ",
+                                                   QuotedWord(name_or_id),
+                                                   "; give the id of the one that is meant"));
+  }
+  const std::string nearest = NearestWord(name_or_id, known);
+  return absl::NotFoundError(
+      absl::StrCat("no worker has the name or id ", QuotedWord(name_or_id),
+                   nearest.empty() ? "" : absl::StrCat("; the nearest is ", QuotedWord(nearest)),
+                   known.empty() ? "; there are none" : ""));
 }
 
 absl::StatusOr<v1::Worker> Queue::DrainWorker(absl::string_view name_or_id) {
   absl::StatusOr<Worker*> worker = FindWorker(name_or_id);
   if (!worker.ok()) return worker.status();
-  (*worker)->drain = true;
-  (*worker)->facts.set_draining(true);
-  Changed(**worker);
-  Recount(*worker);
-  return (*worker)->facts;
+  if (!std::exchange((*worker)->drain, true)) {
+    (*worker)->facts.set_draining(true);
+    Changed(**worker);
+    Recount(*worker);
+  }
+  return Describe(**worker);
 }
 
-absl::StatusOr<v1::Worker> Queue::ReleaseWorker(absl::string_view name_or_id, int64_t) {
+absl::StatusOr<v1::Worker> Queue::ReleaseWorker(absl::string_view name_or_id) {
   absl::StatusOr<Worker*> worker = FindWorker(name_or_id);
   if (!worker.ok()) return worker.status();
-  return (*worker)->facts;
-}
-
-int64_t Queue::LeaseCount(const Worker& worker) const {
-  size_t count = worker.unclaimed.size();
-  for (const auto& [gang_id, gang] : worker.gangs) count += gang.jobs.size();
-  return static_cast<int64_t>(count);
+  if ((*worker)->place != nullptr) {
+    places_.Succeed((*worker)->place);
+    Recount((*worker)->place);
+  }
+  return Describe(**worker);
 }
 
 // Slots that could start a gang: those that the worker reported, less those of
 // gangs that were given since and that it had not seen when it reported.
 int64_t Queue::IdleSlots(const Worker& worker) const {
-  if (!worker.connected || worker.facts.draining()) return 0;
-  if (LeaseCount(worker) >= kLeasesPerWorkerMax) return 0;
+  if (worker.counted_slots == 0 || worker.leases >= kLeasesPerWorkerMax) return 0;
   int64_t unseen = 0;
   for (const auto& [gang_id, gang] : worker.gangs) unseen += gang.seen ? 0 : 1;
   const int64_t unfilled = worker.facts.slots() - static_cast<int64_t>(worker.gangs.size());
@@ -179,21 +205,49 @@ Queue::Worker* Queue::FindOrAddWorker(const std::string& id) {
   return &worker;
 }
 
+void Queue::SetPlace(Worker* worker, const std::string& name) {
+  if (worker->place != nullptr) {
+    if (worker->place->name == name) return;
+    --worker->place->workers;
+    worker->place->leases -= worker->leases;
+  }
+  worker->place = places_.FindOrAdd(name);
+  ++worker->place->workers;
+  worker->place->leases += worker->leases;
+}
+
 void Queue::Changed(const Worker& worker) {
   ++revision_;
   changed_workers_.insert(worker.facts.id());
 }
 
+void Queue::CountSlots(Worker* worker, int64_t slots) {
+  if (slots == worker->counted_slots) return;
+  for (auto& [wants, need] : needs_) {
+    if (Meets(*worker, need)) need.slots += slots - worker->counted_slots;
+  }
+  worker->counted_slots = slots;
+}
+
 // Brings what is kept of all workers together in line with this one.
 void Queue::Recount(Worker* worker) {
-  const bool takes_gangs = worker->connected && !worker->facts.draining();
-  slots_total_ -= worker->counted_slots;
-  worker->counted_slots = takes_gangs ? worker->facts.slots() : 0;
-  slots_total_ += worker->counted_slots;
+  int64_t slots = 0;
+  if (worker->connected && !worker->facts.draining()) {
+    const Places::State state = worker->place->state;
+    if (state == Places::State::kOpen) slots = worker->facts.slots();
+    if (state == Places::State::kOnTrial) slots = 1;
+  }
+  CountSlots(worker, slots);
   if (IdleSlots(*worker) > 0) {
     idle_workers_[worker->facts.id()] = worker;
   } else {
     idle_workers_.erase(worker->facts.id());
+  }
+}
+
+void Queue::Recount(const Places::Place* place) {
+  for (auto& [id, worker] : workers_) {
+    if (worker.place == place) Recount(&worker);
   }
 }
 

@@ -1,0 +1,89 @@
+#include "server/queue/places.h"
+
+#include <algorithm>
+
+#include "server/queue/doubled.h"
+
+namespace modlab {
+
+namespace {
+
+constexpr size_t kReasonBytesMax = 512;
+
+// Cut between characters.
+std::string Cut(absl::string_view text) {
+  if (text.size() <= kReasonBytesMax) return std::string(text);
+  size_t size = kReasonBytesMax;
+  while (size > 0 && (text[size] & 0xC0) == 0x80) --size;
+  return std::string(text.substr(0, size));
+}
+
+}  // namespace
+
+Places::Place* Places::FindOrAdd(const std::string& name) {
+  Place& place = places_[name];
+  place.name = name;
+  return &place;
+}
+
+bool Places::Fail(Place* place, int64_t gang_id, absl::string_view reason, int64_t now_us) {
+  if (place->state == State::kClosed || !place->failed_gangs.insert(gang_id).second) return false;
+  place->failed_us = now_us;
+  place->reason = Cut(reason);
+  const int64_t beyond = static_cast<int64_t>(place->failed_gangs.size()) - options_.failures_max;
+  if (beyond < 0) return false;
+  place->state = State::kClosed;
+  place->until_us =
+      now_us + Doubled(options_.quarantine_first_us, beyond, options_.quarantine_max_us);
+  closed_.insert({place->until_us, place});
+  return true;
+}
+
+void Places::Succeed(Place* place) {
+  if (place->state == State::kClosed) closed_.erase({place->until_us, place});
+  place->state = State::kOpen;
+  place->failed_gangs.clear();
+  place->until_us = 0;
+  place->reason.clear();
+}
+
+std::vector<Places::Place*> Places::Reopen(int64_t now_us) {
+  std::vector<Place*> reopened;
+  while (!closed_.empty() && closed_.begin()->first <= now_us) {
+    Place* place = closed_.begin()->second;
+    closed_.erase(closed_.begin());
+    place->state = State::kOnTrial;
+    reopened.push_back(place);
+  }
+  return reopened;
+}
+
+void Places::Forget(int64_t now_us) {
+  std::vector<std::pair<int64_t, Place*>> absent;
+  for (auto& [name, place] : places_) {
+    if (place.workers == 0) absent.push_back({place.failed_us, &place});
+  }
+  std::sort(absent.rbegin(), absent.rend());  // the newest failure first
+  for (size_t i = 0; i < absent.size(); ++i) {
+    Place* place = absent[i].second;
+    const int64_t quiet_from_us = std::max(place->failed_us, place->until_us);
+    if (i < kAbsentMax && !place->failed_gangs.empty() &&
+        now_us - quiet_from_us < options_.quarantine_max_us) {
+      continue;
+    }
+    Succeed(place);
+    places_.erase(std::string(place->name));
+  }
+}
+
+void Places::Adopt(const Places& old) {
+  for (const auto& [name, theirs] : old.places_) {
+    Place* place = FindOrAdd(name);
+    *place = theirs;
+    place->workers = 0;
+    place->leases = 0;
+    if (place->state == State::kClosed) closed_.insert({place->until_us, place});
+  }
+}
+
+}  // namespace modlab

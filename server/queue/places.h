@@ -1,0 +1,74 @@
+// Machines and their devices, and which of them only make gangs fail. The part of
+// Queue that outlives the workers' processes.
+//
+// A place is open until `failures_max` gangs of it have failed in a row. Then it is
+// closed for a while, and after that on trial. A success opens it, a further failure
+// closes it for longer. While it is closed nothing counts: what ends then was
+// given before.
+//
+// Pure, as Queue; not thread-safe. Pointers are valid until Forget().
+
+#ifndef MODLAB_SERVER_QUEUE_PLACES_H_
+#define MODLAB_SERVER_QUEUE_PLACES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/strings/string_view.h"
+
+namespace modlab {
+
+class Places {
+ public:
+  // Of places that failed and have no workers now; the newest failures stay.
+  static constexpr size_t kAbsentMax = 10'000;
+
+  struct Options {
+    int32_t failures_max = 3;
+    int64_t quarantine_first_us = 0;
+    int64_t quarantine_max_us = 0;
+  };
+
+  enum class State { kOpen, kClosed, kOnTrial };
+
+  struct Place {
+    std::string name;
+    State state = State::kOpen;
+    absl::btree_set<int64_t> failed_gangs;  // in a row
+    int64_t failed_us = 0;                  // the last of them
+    int64_t until_us = 0;                   // of the newest quarantine; 0: there is none
+    std::string reason;
+    // Kept by the queue.
+    int64_t workers = 0;
+    int64_t leases = 0;
+  };
+
+  explicit Places(const Options& options) : options_(options) {}
+
+  Place* FindOrAdd(const std::string& name);
+  // A gang failed; repeating it changes nothing. Whether the place was closed by it.
+  bool Fail(Place* place, int64_t gang_id, absl::string_view reason, int64_t now_us);
+  // Opens it.
+  void Succeed(Place* place);
+  // Puts on trial what was closed for long enough; returns that.
+  std::vector<Place*> Reopen(int64_t now_us);
+  // Forgets places without workers: those that did not fail, or not for as long as the
+  // longest quarantine.
+  void Forget(int64_t now_us);
+  // Takes over how other places fared. Call first.
+  void Adopt(const Places& old);
+
+ private:
+  Options options_;
+  std::map<std::string, Place> places_;
+  absl::btree_set<std::pair<int64_t, Place*>> closed_;  // by end
+};
+
+}  // namespace modlab
+
+#endif  // MODLAB_SERVER_QUEUE_PLACES_H_
