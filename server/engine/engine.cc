@@ -131,9 +131,8 @@ absl::StatusOr<v1::Worker> Engine::DrainWorker(const std::string& name_or_id) {
 }
 
 absl::StatusOr<v1::Worker> Engine::ReleaseWorker(const std::string& name_or_id) {
-  return Call<v1::Worker>([&](Ledger* ledger, int64_t now_us) {
-    return ledger->queue().ReleaseWorker(name_or_id, now_us);
-  });
+  return Call<v1::Worker>(
+      [&](Ledger* ledger, int64_t) { return ledger->queue().ReleaseWorker(name_or_id); });
 }
 
 absl::StatusOr<EngineStatus> Engine::GetStatus() {
