@@ -40,56 +40,104 @@ class FaultyWriter final : public Store::Writer {
   absl::Status Savepoint() override { return inner_->Savepoint(); }
   absl::Status ReleaseSavepoint() override { return inner_->ReleaseSavepoint(); }
   absl::Status RollbackToSavepoint() override { return inner_->RollbackToSavepoint(); }
+  absl::Status LoadSweeps(const std::function<void(const QueuedSweep&)>& visit) override {
+    return inner_->LoadSweeps(visit);
+  }
   absl::Status LoadUnfinished(const std::function<void(const UnfinishedJob&)>& visit) override {
     return inner_->LoadUnfinished(visit);
   }
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override {
     return inner_->FindRequest(request_id);
   }
-  absl::StatusOr<std::string> InsertSweep(const v1::SweepSpec& spec, absl::string_view request_id,
+  absl::StatusOr<QueuedSweep> InsertSweep(const v1::SweepSpec& spec, const v1::SweepPolicy& policy,
+                                          absl::string_view user, absl::string_view request_id,
                                           int64_t now_us) override {
-    return inner_->InsertSweep(spec, request_id, now_us);
+    return inner_->InsertSweep(spec, policy, user, request_id, now_us);
+  }
+  absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) override {
+    return inner_->FindActiveSweep(id_or_name);
+  }
+  absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) override {
+    return inner_->SetPolicy(sweep, policy);
+  }
+  absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) override { return inner_->ReadSpec(sweep); }
+  absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) override {
+    return inner_->SetSpec(sweep, spec);
   }
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override {
     return inner_->FindJob(job_key);
   }
   absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical, absl::string_view job_key,
                                     absl::string_view shape_key, int32_t replicate,
-                                    int64_t now_us) override {
+                                    absl::string_view avoid_place, int64_t now_us) override {
     if (inserts_left_ >= 0 && inserts_left_-- == 0) return absl::InternalError("the disk is odd");
     if (lose_transaction_.exchange(false)) {
       inner_->Rollback();
       return absl::ResourceExhaustedError("the disk is full");
     }
-    return inner_->InsertJob(canonical, job_key, shape_key, replicate, now_us);
+    return inner_->InsertJob(canonical, job_key, shape_key, replicate, avoid_place, now_us);
   }
-  absl::Status LinkJob(absl::string_view sweep_id, int64_t job_id) override {
-    return inner_->LinkJob(sweep_id, job_id);
+  absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) override {
+    return inner_->LinkJob(sweep, job_id);
   }
-  absl::StatusOr<std::vector<int64_t>> CancelSweep(absl::string_view id_or_name,
-                                                   int64_t now_us) override {
+  absl::StatusOr<std::vector<int64_t>> ActiveSweeps(int64_t job_id) override {
+    return inner_->ActiveSweeps(job_id);
+  }
+  absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
+                                          const std::vector<int64_t>& job_ids) override {
+    return inner_->SplitByOwner(sweep, job_ids);
+  }
+  absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name,
+                                             int64_t now_us) override {
     return inner_->CancelSweep(id_or_name, now_us);
   }
   absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
-                            absl::string_view worker_name, int64_t now_us) override {
+                            absl::string_view worker_name, absl::string_view worker_place,
+                            int64_t now_us) override {
     if (fail_start_) return absl::InternalError("the disk is odd");
-    return inner_->StartAttempt(job_id, attempt, worker_id, worker_name, now_us);
+    return inner_->StartAttempt(job_id, attempt, worker_id, worker_name, worker_place, now_us);
   }
-  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure* why,
+  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
+                          int64_t not_before_us, int64_t now_us) override {
+    return inner_->RequeueJob(job_id, failures, why, not_before_us, now_us);
+  }
+  absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                           int64_t now_us) override {
-    return inner_->RequeueJob(job_id, failures, why, now_us);
+    return inner_->ReleaseJob(job_id, iteration, reason, now_us);
+  }
+  absl::Status RetryJob(int64_t job_id, int64_t now_us) override {
+    return inner_->RetryJob(job_id, now_us);
   }
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override {
     return inner_->FailJob(job_id, why, now_us);
   }
-  absl::Status CancelJob(int64_t job_id, int64_t now_us) override {
-    return inner_->CancelJob(job_id, now_us);
+  absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) override {
+    return inner_->CancelJob(job_id, reason, now_us);
   }
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override {
     return inner_->FinishJob(job_id, result, now_us);
   }
   absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) override {
     return inner_->AppendPoint(job_id, point);
+  }
+  absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
+                              int64_t now_us) override {
+    return inner_->KeepCheckpoint(job_id, checkpoint, now_us);
+  }
+  absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
+                                int64_t now_us) override {
+    return inner_->RegisterArtifact(sha256, size_bytes, now_us);
+  }
+  absl::StatusOr<std::vector<std::string>> FindGarbage(int64_t before_us, int count_max) override {
+    return inner_->FindGarbage(before_us, count_max);
+  }
+  absl::Status ForgetArtifact(absl::string_view sha256) override {
+    return inner_->ForgetArtifact(sha256);
+  }
+  absl::StatusOr<int64_t> ArtifactBytes() override { return inner_->ArtifactBytes(); }
+  absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request,
+                                          int64_t older_than_us) override {
+    return inner_->Prune(request, older_than_us);
   }
 
  private:

@@ -22,9 +22,13 @@ constexpr size_t kPieceBytesMax = size_t{1} << 20;
 
 class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
  public:
-  Upload(const Artifacts* artifacts, TaskPool* pool, grpc::CallbackServerContext* context,
-         v1::UploadArtifactResponse* response)
-      : artifacts_(artifacts), pool_(pool), context_(context), response_(response) {
+  Upload(const Artifacts* artifacts, Engine* engine, TaskPool* pool,
+         grpc::CallbackServerContext* context, v1::UploadArtifactResponse* response)
+      : artifacts_(artifacts),
+        engine_(engine),
+        pool_(pool),
+        context_(context),
+        response_(response) {
     StartRead(&piece_);
   }
 
@@ -58,8 +62,11 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
     if (context_->IsCancelled()) return absl::CancelledError("the upload was broken off");
     absl::Status status = Open();
     if (!status.ok()) return status;
-    absl::StatusOr<Artifact> artifact = upload_->Finish();
+    absl::StatusOr<Artifact> artifact = upload_->Seal();
     if (!artifact.ok()) return artifact.status();
+    status = engine_->RegisterArtifact(artifact->sha256, artifact->size_bytes);
+    if (status.ok()) status = upload_->Publish();
+    if (!status.ok()) return status;
     response_->set_sha256(artifact->sha256);
     response_->set_size_bytes(artifact->size_bytes);
     return absl::OkStatus();
@@ -74,6 +81,7 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
   }
 
   const Artifacts* const artifacts_;
+  Engine* const engine_;
   TaskPool* const pool_;
   grpc::CallbackServerContext* const context_;
   v1::UploadArtifactResponse* const response_;
@@ -134,7 +142,7 @@ class Download final : public grpc::ServerWriteReactor<v1::DownloadArtifactRespo
 
 grpc::ServerReadReactor<v1::UploadArtifactRequest>* ArtifactServiceImpl::UploadArtifact(
     grpc::CallbackServerContext* context, v1::UploadArtifactResponse* response) {
-  return new Upload(artifacts_, pool_, context, response);
+  return new Upload(artifacts_, engine_, pool_, context, response);
 }
 
 grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactServiceImpl::DownloadArtifact(

@@ -4,6 +4,7 @@
 #define MODLAB_SERVER_SERVICES_ARTIFACT_SERVICE_H_
 
 #include "modlab/v1/results.grpc.pb.h"
+#include "server/engine/engine.h"
 #include "server/services/task_pool.h"
 #include "server/store/artifacts.h"
 
@@ -12,8 +13,8 @@ namespace modlab {
 // Thread-safe. All that it is given must outlive it.
 class ArtifactServiceImpl final : public v1::ArtifactService::CallbackService {
  public:
-  ArtifactServiceImpl(const Artifacts* artifacts, TaskPool* pool)
-      : artifacts_(artifacts), pool_(pool) {}
+  ArtifactServiceImpl(const Artifacts* artifacts, Engine* engine, TaskPool* pool)
+      : artifacts_(artifacts), engine_(engine), pool_(pool) {}
 
   grpc::ServerReadReactor<v1::UploadArtifactRequest>* UploadArtifact(
       grpc::CallbackServerContext* context, v1::UploadArtifactResponse* response) override;
@@ -22,6 +23,7 @@ class ArtifactServiceImpl final : public v1::ArtifactService::CallbackService {
 
  private:
   const Artifacts* const artifacts_;
+  Engine* const engine_;
   TaskPool* const pool_;
 };
 

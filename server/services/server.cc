@@ -50,7 +50,7 @@ Server::Server(Store* store, const Artifacts* artifacts, Engine* engine)
       pool_(kThreads, kCallsWaitingMax),
       sweeps_(store, engine, &pool_),
       results_(store, &pool_),
-      artifacts_(artifacts, &pool_),
+      artifacts_(artifacts, engine, &pool_),
       workers_(engine, &pool_) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Store* store, const Artifacts* artifacts,

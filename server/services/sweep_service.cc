@@ -18,9 +18,12 @@ namespace {
 // A page ends early beyond this, since one job's result may have 256 KiB.
 constexpr size_t kPageBytesMax = size_t{16} << 20;
 
-absl::Status NotEmpty(const std::string& sweep) {
-  if (!sweep.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError("sweep is empty; give the id or name of one");
+// Of a CreateSweepResponse or ExtendSweepResponse.
+template <typename Response>
+void SetJobs(const PlacedJobs& jobs, Response* response) {
+  response->set_jobs_created(jobs.created);
+  response->set_jobs_shared(jobs.shared);
+  response->set_jobs_requeued(jobs.requeued);
 }
 
 std::vector<v1::FieldFilter> Filters(const v1::ListJobsRequest& request) {
@@ -47,21 +50,45 @@ absl::Status SweepServiceImpl::Create(const v1::CreateSweepRequest& request,
   if (created.known) {
     // By now every job of it was known before this call.
     const v1::JobCounts& counts = response->sweep().counts();
-    created.jobs_shared = counts.queued() + counts.running() + counts.succeeded() +
+    created.jobs.shared = counts.queued() + counts.running() + counts.succeeded() +
                           counts.failed() + counts.cancelled();
   }
-  response->set_jobs_created(created.jobs_created);
-  response->set_jobs_shared(created.jobs_shared);
-  response->set_jobs_requeued(created.jobs_requeued);
+  SetJobs(created.jobs, response);
   return absl::OkStatus();
+}
+
+absl::Status SweepServiceImpl::Extend(const v1::ExtendSweepRequest& request,
+                                      v1::ExtendSweepResponse* response) {
+  absl::StatusOr<PlacedJobs> placed;
+  std::string sweep_id;
+  {
+    // From reading the spec to changing it.
+    const std::lock_guard<std::mutex> lock(plan_mutex_);
+    absl::StatusOr<v1::Sweep> sweep = FindSweep(request.sweep());
+    if (!sweep.ok()) return sweep.status();
+    sweep_id = sweep->id();
+    absl::StatusOr<ExtensionPlan> plan = PlanExtension(*sweep, request);
+    if (!plan.ok()) return plan.status();
+    placed = engine_->ExtendSweep(*plan);
+  }
+  if (!placed.ok()) return placed.status();
+  SetJobs(*placed, response);
+  return ReadSweep(sweep_id, response->mutable_sweep());
+}
+
+absl::Status SweepServiceImpl::Update(const v1::UpdateSweepRequest& request, v1::Sweep* response) {
+  absl::StatusOr<v1::Sweep> sweep = FindSweep(request.sweep());
+  if (!sweep.ok()) return sweep.status();
+  v1::UpdateSweepRequest update = request;
+  update.set_sweep(sweep->id());
+  absl::Status status = engine_->UpdateSweep(update);
+  return status.ok() ? ReadSweep(sweep->id(), response) : status;
 }
 
 absl::Status SweepServiceImpl::Cancel(const v1::CancelSweepRequest& request,
                                       v1::CancelSweepResponse* response) {
-  absl::Status status = NotEmpty(request.sweep());
-  if (!status.ok()) return status;
   // A name means one sweep from here on, whatever is submitted meanwhile.
-  absl::StatusOr<v1::Sweep> sweep = store_->GetSweep(request.sweep());
+  absl::StatusOr<v1::Sweep> sweep = FindSweep(request.sweep());
   if (!sweep.ok()) return sweep.status();
   absl::StatusOr<int64_t> cancelled = engine_->CancelSweep(sweep->id());
   if (!cancelled.ok()) return cancelled.status();
@@ -87,8 +114,15 @@ absl::Status SweepServiceImpl::ListJobsPage(const v1::ListJobsRequest& request,
   });
 }
 
+absl::StatusOr<v1::Sweep> SweepServiceImpl::FindSweep(const std::string& id_or_name) {
+  if (id_or_name.empty()) {
+    return absl::InvalidArgumentError("sweep is empty; give the id or name of one");
+  }
+  return store_->GetSweep(id_or_name);
+}
+
 absl::Status SweepServiceImpl::ReadSweep(const std::string& id, v1::Sweep* sweep) {
-  absl::StatusOr<v1::Sweep> read = store_->GetSweep(id);
+  absl::StatusOr<v1::Sweep> read = FindSweep(id);
   if (!read.ok()) return read.status();
   *sweep = *std::move(read);
   return FillSpeed(sweep);
@@ -123,10 +157,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::CreateSweep(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(grpc::CallbackServerContext* context,
                                                      const v1::GetSweepRequest* request,
                                                      v1::Sweep* response) {
-  return RunUnary(pool_, context, [=] {
-    absl::Status status = NotEmpty(request->sweep());
-    return status.ok() ? ReadSweep(request->sweep(), response) : status;
-  });
+  return RunUnary(pool_, context, [=] { return ReadSweep(request->sweep(), response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(grpc::CallbackServerContext* context,
@@ -151,6 +182,29 @@ grpc::ServerUnaryReactor* SweepServiceImpl::CancelSweep(grpc::CallbackServerCont
   return RunUnary(pool_, context, [=] { return Cancel(*request, response); });
 }
 
+grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(grpc::CallbackServerContext* context,
+                                                       const v1::CancelJobsRequest* request,
+                                                       v1::CancelJobsResponse* response) {
+  return RunUnary(pool_, context, [=]() -> absl::Status {
+    absl::StatusOr<v1::CancelJobsResponse> cancelled = engine_->CancelJobs(*request);
+    if (!cancelled.ok()) return cancelled.status();
+    *response = *std::move(cancelled);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::UpdateSweep(grpc::CallbackServerContext* context,
+                                                        const v1::UpdateSweepRequest* request,
+                                                        v1::Sweep* response) {
+  return RunUnary(pool_, context, [=] { return Update(*request, response); });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ExtendSweep(grpc::CallbackServerContext* context,
+                                                        const v1::ExtendSweepRequest* request,
+                                                        v1::ExtendSweepResponse* response) {
+  return RunUnary(pool_, context, [=] { return Extend(*request, response); });
+}
+
 grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(grpc::CallbackServerContext* context,
                                                    const v1::GetJobRequest* request,
                                                    v1::Job* response) {
@@ -166,6 +220,17 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListJobs(grpc::CallbackServerContext
                                                      const v1::ListJobsRequest* request,
                                                      v1::ListJobsResponse* response) {
   return RunUnary(pool_, context, [=] { return ListJobsPage(*request, response); });
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ListJobEvents(grpc::CallbackServerContext* context,
+                                                          const v1::ListJobEventsRequest* request,
+                                                          v1::ListJobEventsResponse* response) {
+  return RunUnary(pool_, context, [=]() -> absl::Status {
+    absl::StatusOr<std::vector<v1::JobEvent>> events = store_->ReadEvents(request->id());
+    if (!events.ok()) return events.status();
+    for (v1::JobEvent& event : *events) *response->add_events() = std::move(event);
+    return CheckAnswerSize(*response);
+  });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(grpc::CallbackServerContext* context,

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 #include "server/engine/engine.h"
 #include "server/services/task_pool.h"
@@ -32,19 +33,35 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   grpc::ServerUnaryReactor* CancelSweep(grpc::CallbackServerContext* context,
                                         const v1::CancelSweepRequest* request,
                                         v1::CancelSweepResponse* response) override;
+  grpc::ServerUnaryReactor* CancelJobs(grpc::CallbackServerContext* context,
+                                       const v1::CancelJobsRequest* request,
+                                       v1::CancelJobsResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateSweep(grpc::CallbackServerContext* context,
+                                        const v1::UpdateSweepRequest* request,
+                                        v1::Sweep* response) override;
+  grpc::ServerUnaryReactor* ExtendSweep(grpc::CallbackServerContext* context,
+                                        const v1::ExtendSweepRequest* request,
+                                        v1::ExtendSweepResponse* response) override;
   grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
                                    const v1::GetJobRequest* request, v1::Job* response) override;
   grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
                                      const v1::ListJobsRequest* request,
                                      v1::ListJobsResponse* response) override;
+  grpc::ServerUnaryReactor* ListJobEvents(grpc::CallbackServerContext* context,
+                                          const v1::ListJobEventsRequest* request,
+                                          v1::ListJobEventsResponse* response) override;
   grpc::ServerUnaryReactor* RetryJobs(grpc::CallbackServerContext* context,
                                       const v1::RetryJobsRequest* request,
                                       v1::RetryJobsResponse* response) override;
 
  private:
   absl::Status Create(const v1::CreateSweepRequest& request, v1::CreateSweepResponse* response);
+  absl::Status Extend(const v1::ExtendSweepRequest& request, v1::ExtendSweepResponse* response);
+  absl::Status Update(const v1::UpdateSweepRequest& request, v1::Sweep* response);
   absl::Status Cancel(const v1::CancelSweepRequest& request, v1::CancelSweepResponse* response);
   absl::Status ListJobsPage(const v1::ListJobsRequest& request, v1::ListJobsResponse* response);
+  // By id or name. INVALID_ARGUMENT for none.
+  absl::StatusOr<v1::Sweep> FindSweep(const std::string& id_or_name);
   absl::Status ReadSweep(const std::string& id, v1::Sweep* sweep);
   absl::Status FillSpeed(v1::Sweep* sweep);
 

@@ -1,5 +1,6 @@
 #include "server/services/worker_service.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,15 @@
 #include "server/services/worker_stream.h"
 
 namespace modlab {
+
+namespace {
+
+absl::Status NotEmpty(const std::string& worker) {
+  if (!worker.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("worker is empty; give the name or id of one");
+}
+
+}  // namespace
 
 grpc::ServerBidiReactor<v1::WorkerView, v1::CoordinatorView>* WorkerServiceImpl::Synchronise(
     grpc::CallbackServerContext* /*context*/) {
@@ -22,6 +32,32 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::ListWorkers(grpc::CallbackServerCon
     absl::StatusOr<std::vector<v1::Worker>> workers = engine_->ListWorkers();
     if (!workers.ok()) return workers.status();
     for (v1::Worker& worker : *workers) *response->add_workers() = std::move(worker);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::DrainWorker(grpc::CallbackServerContext* context,
+                                                         const v1::DrainWorkerRequest* request,
+                                                         v1::DrainWorkerResponse* response) {
+  return RunUnary(pool_, context, [=]() -> absl::Status {
+    absl::Status status = NotEmpty(request->worker());
+    if (!status.ok()) return status;
+    absl::StatusOr<v1::Worker> worker = engine_->DrainWorker(request->worker());
+    if (!worker.ok()) return worker.status();
+    *response->mutable_worker() = *std::move(worker);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::ReleaseWorker(grpc::CallbackServerContext* context,
+                                                           const v1::ReleaseWorkerRequest* request,
+                                                           v1::Worker* response) {
+  return RunUnary(pool_, context, [=]() -> absl::Status {
+    absl::Status status = NotEmpty(request->worker());
+    if (!status.ok()) return status;
+    absl::StatusOr<v1::Worker> worker = engine_->ReleaseWorker(request->worker());
+    if (!worker.ok()) return worker.status();
+    *response = *std::move(worker);
     return absl::OkStatus();
   });
 }

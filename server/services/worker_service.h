@@ -19,6 +19,12 @@ class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
                                         const v1::ListWorkersRequest* request,
                                         v1::ListWorkersResponse* response) override;
+  grpc::ServerUnaryReactor* DrainWorker(grpc::CallbackServerContext* context,
+                                        const v1::DrainWorkerRequest* request,
+                                        v1::DrainWorkerResponse* response) override;
+  grpc::ServerUnaryReactor* ReleaseWorker(grpc::CallbackServerContext* context,
+                                          const v1::ReleaseWorkerRequest* request,
+                                          v1::Worker* response) override;
 
  private:
   Engine* const engine_;

@@ -24,6 +24,9 @@ std::string TemporaryDir(const std::string& root) { return root + "/tmp"; }
 std::string DirOf(const std::string& root, absl::string_view sha256) {
   return absl::StrCat(root, "/", sha256.substr(0, 2));
 }
+std::string PathOf(const std::string& root, absl::string_view sha256) {
+  return absl::StrCat(DirOf(root, sha256), "/", sha256);
+}
 
 // A file's name is on disk once its directory is.
 absl::Status SyncDir(const std::string& path) {
@@ -40,6 +43,22 @@ absl::Status CreateDir(const std::string& parent, const std::string& path) {
   return errno == EEXIST ? absl::OkStatus() : FileError(errno, "create directory", path);
 }
 
+// 0 if it is not there.
+int64_t FileSize(const std::string& path) {
+  struct stat facts = {};
+  return lstat(path.c_str(), &facts) == 0 ? int64_t{facts.st_size} : 0;
+}
+
+int64_t SumFileSizes(const std::string& root) {
+  int64_t bytes = 0;
+  std::error_code error;
+  for (auto it = std::filesystem::recursive_directory_iterator(root, error);
+       !error && it != std::filesystem::end(it); it.increment(error)) {
+    if (it->is_regular_file(error)) bytes += FileSize(it->path().string());
+  }
+  return bytes;
+}
+
 bool IsSha256(absl::string_view name) {
   return name.size() == 64 && std::all_of(name.begin(), name.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
@@ -50,21 +69,40 @@ bool IsSha256(absl::string_view name) {
 
 // -- upload -------------------------------------------------------------------
 
-ArtifactUpload::ArtifactUpload(std::string root, std::string path, int fd, int64_t bytes_max)
-    : root_(std::move(root)), path_(std::move(path)), fd_(fd), bytes_max_(bytes_max) {}
+absl::Status ArtifactSpace::Take(int64_t bytes) {
+  const int64_t used_bytes = used_bytes_.fetch_add(bytes) + bytes;
+  if (bytes_max_ == 0 || used_bytes <= bytes_max_) return absl::OkStatus();
+  GiveBack(bytes);
+  return absl::ResourceExhaustedError(
+      absl::StrCat("artifacts: there are ", used_bytes - bytes, " bytes; at most ", bytes_max_,
+                   " are allowed (modlabd --artifacts-max-gib). Removing old sweeps makes room"));
+}
+
+ArtifactUpload::ArtifactUpload(std::string root, std::string path, int fd, int64_t bytes_max,
+                               std::shared_ptr<ArtifactSpace> space)
+    : root_(std::move(root)),
+      path_(std::move(path)),
+      fd_(fd),
+      bytes_max_(bytes_max),
+      space_(std::move(space)) {}
 
 ArtifactUpload::~ArtifactUpload() {
   close(fd_);
   unlink(path_.c_str());  // fails once it has been renamed, as it should
+  space_->GiveBack(taken_bytes_);
 }
 
 absl::Status ArtifactUpload::Append(absl::string_view data) {
-  if (static_cast<int64_t>(data.size()) > bytes_max_ - size_bytes_) {
+  const auto size = static_cast<int64_t>(data.size());
+  if (size > bytes_max_ - size_bytes_) {
     return absl::ResourceExhaustedError(
         absl::StrCat("artifact: larger than the limit of ", bytes_max_, " bytes"));
   }
+  absl::Status status = space_->Take(size);
+  if (!status.ok()) return status;
+  taken_bytes_ += size;
   hash_.Update(data);
-  size_bytes_ += static_cast<int64_t>(data.size());
+  size_bytes_ += size;
   while (!data.empty()) {
     const ssize_t written = write(fd_, data.data(), data.size());
     if (written < 0 && errno == EINTR) continue;
@@ -74,17 +112,24 @@ absl::Status ArtifactUpload::Append(absl::string_view data) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Artifact> ArtifactUpload::Finish() {
+absl::StatusOr<Artifact> ArtifactUpload::Seal() {
   if (fsync(fd_) != 0) return FileError(errno, "write", path_);
-  Artifact artifact{hash_.FinishHex(), size_bytes_};
-  const std::string dir = DirOf(root_, artifact.sha256);
+  sha256_ = hash_.FinishHex();
+  return Artifact{sha256_, size_bytes_};
+}
+
+absl::Status ArtifactUpload::Publish() {
+  const std::string dir = DirOf(root_, sha256_);
   absl::Status status = CreateDir(root_, dir);
   if (!status.ok()) return status;
-  const std::string name = absl::StrCat(dir, "/", artifact.sha256);
-  if (std::rename(path_.c_str(), name.c_str()) != 0) return FileError(errno, "write", name);
-  status = SyncDir(dir);
-  if (!status.ok()) return status;
-  return artifact;
+  const std::string name = PathOf(root_, sha256_);
+  {
+    const MutexLock lock(space_->names());
+    const int64_t replaced_bytes = FileSize(name);
+    if (std::rename(path_.c_str(), name.c_str()) != 0) return FileError(errno, "write", name);
+    taken_bytes_ = replaced_bytes;
+  }
+  return SyncDir(dir);
 }
 
 // -- reader -------------------------------------------------------------------
@@ -121,11 +166,13 @@ absl::StatusOr<std::string> ArtifactReader::Next(size_t bytes_max) {
 
 // -- the directory ------------------------------------------------------------
 
-Artifacts::Artifacts(std::string root, int64_t bytes_max)
-    : root_(std::move(root)), bytes_max_(bytes_max) {}
+Artifacts::Artifacts(std::string root, const Options& options, int64_t used_bytes)
+    : root_(std::move(root)),
+      bytes_max_(options.bytes_max),
+      space_(std::make_shared<ArtifactSpace>(used_bytes, options.total_bytes_max)) {}
 
 absl::StatusOr<std::unique_ptr<Artifacts>> Artifacts::Open(const std::string& data_dir,
-                                                           int64_t bytes_max) {
+                                                           const Options& options) {
   const std::string root = data_dir + "/artifacts";
   absl::Status status = CreateDir(data_dir, root);
   if (!status.ok()) return status;
@@ -134,14 +181,14 @@ absl::StatusOr<std::unique_ptr<Artifacts>> Artifacts::Open(const std::string& da
   if (error) return FileError(error.value(), "remove", TemporaryDir(root));
   status = CreateDir(root, TemporaryDir(root));
   if (!status.ok()) return status;
-  return std::unique_ptr<Artifacts>(new Artifacts(root, bytes_max));
+  return std::unique_ptr<Artifacts>(new Artifacts(root, options, SumFileSizes(root)));
 }
 
 absl::StatusOr<std::unique_ptr<ArtifactUpload>> Artifacts::Create() const {
   std::string path = TemporaryDir(root_) + "/upload-XXXXXX";
   const int fd = mkostemp(&path[0], O_CLOEXEC);
   if (fd < 0) return FileError(errno, "create", path);
-  return std::unique_ptr<ArtifactUpload>(new ArtifactUpload(root_, path, fd, bytes_max_));
+  return std::unique_ptr<ArtifactUpload>(new ArtifactUpload(root_, path, fd, bytes_max_, space_));
 }
 
 absl::StatusOr<std::unique_ptr<ArtifactReader>> Artifacts::Read(absl::string_view sha256) const {
@@ -149,7 +196,7 @@ absl::StatusOr<std::unique_ptr<ArtifactReader>> Artifacts::Read(absl::string_vie
     return absl::InvalidArgumentError(
         absl::StrCat("sha256 ", QuotedWord(sha256), ": must be 64 lower-case hex digits"));
   }
-  const std::string path = absl::StrCat(DirOf(root_, sha256), "/", sha256);
+  const std::string path = PathOf(root_, sha256);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) {
     if (errno == ENOENT) return absl::NotFoundError(absl::StrCat("no artifact ", sha256));
@@ -161,6 +208,22 @@ absl::StatusOr<std::unique_ptr<ArtifactReader>> Artifacts::Read(absl::string_vie
       new ArtifactReader(std::string(sha256), path, fd, facts.st_size));
   if (result != 0) return FileError(errno, "read", path);
   return reader;
+}
+
+bool Artifacts::Contains(absl::string_view sha256) const {
+  struct stat facts = {};
+  return lstat(PathOf(root_, sha256).c_str(), &facts) == 0 || errno != ENOENT;
+}
+
+absl::Status Artifacts::Remove(absl::string_view sha256) {
+  const std::string path = PathOf(root_, sha256);
+  const MutexLock lock(space_->names());
+  const int64_t bytes = FileSize(path);
+  if (unlink(path.c_str()) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : FileError(errno, "remove", path);
+  }
+  space_->GiveBack(bytes);
+  return absl::OkStatus();
 }
 
 }  // namespace modlab

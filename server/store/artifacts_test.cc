@@ -15,14 +15,19 @@ constexpr char kNothing[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 
 class ArtifactsTest : public testing::Test {
  protected:
-  ArtifactsTest() : artifacts_(*Artifacts::Open(dir_.path(), 1000)) {}
+  static constexpr Artifacts::Options kLimits{/*bytes_max=*/1000, /*total_bytes_max=*/2500};
+
+  ArtifactsTest() : artifacts_(*Artifacts::Open(dir_.path(), kLimits)) {}
 
   absl::StatusOr<Artifact> Store(const std::string& content) {
     auto upload = artifacts_->Create();
     if (!upload.ok()) return upload.status();
     absl::Status status = (*upload)->Append(content);
     if (!status.ok()) return status;
-    return (*upload)->Finish();
+    absl::StatusOr<Artifact> artifact = (*upload)->Seal();
+    if (artifact.ok()) status = (*upload)->Publish();
+    if (!status.ok()) return status;
+    return artifact;
   }
 
   absl::StatusOr<std::string> Read(const std::string& sha256, size_t piece_bytes) {
@@ -56,10 +61,13 @@ TEST_F(ArtifactsTest, ContentComesBackByItsHash) {
   EXPECT_EQ((*upload)->Append("a"), absl::OkStatus());
   EXPECT_EQ((*upload)->Append(""), absl::OkStatus());
   EXPECT_EQ((*upload)->Append("bc"), absl::OkStatus());
-  const absl::StatusOr<Artifact> artifact = (*upload)->Finish();
+  const absl::StatusOr<Artifact> artifact = (*upload)->Seal();
   ASSERT_EQ(artifact.status(), absl::OkStatus());
   EXPECT_EQ(artifact->sha256, kAbc);
   EXPECT_EQ(artifact->size_bytes, 3);
+  EXPECT_FALSE(artifacts_->Contains(kAbc)) << "not published yet";
+  EXPECT_EQ((*upload)->Publish(), absl::OkStatus());
+  EXPECT_TRUE(artifacts_->Contains(kAbc));
   EXPECT_TRUE(std::filesystem::exists(PathOf(kAbc)));
   for (const size_t piece_bytes : {1, 2, 3, 100}) EXPECT_EQ(*Read(kAbc, piece_bytes), "abc");
   EXPECT_TRUE(NothingInProgress());
@@ -101,6 +109,35 @@ TEST_F(ArtifactsTest, TheLimitIsKept) {
   EXPECT_THAT(Store(std::string(1001, 'x')).status(),
               IsStatus(absl::StatusCode::kResourceExhausted));
   EXPECT_TRUE(NothingInProgress());
+}
+
+TEST_F(ArtifactsTest, AllTogetherAreBounded) {
+  EXPECT_TRUE(Store(std::string(1000, 'x')).ok());
+  EXPECT_TRUE(Store(std::string(1000, 'x')).ok()) << "the same file";
+  EXPECT_EQ(artifacts_->total_bytes(), 1000);
+  EXPECT_TRUE(Store(std::string(1000, 'y')).ok());
+  EXPECT_THAT(Store(std::string(501, 'z')).status(),
+              IsStatus(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(artifacts_->total_bytes(), 2000);
+  const std::string last = Store(std::string(500, 'z'))->sha256;
+  EXPECT_THAT(Store("z").status(), IsStatus(absl::StatusCode::kResourceExhausted));
+
+  // It counts again what is there.
+  artifacts_ = *Artifacts::Open(dir_.path(), kLimits);
+  EXPECT_EQ(artifacts_->total_bytes(), 2500);
+  EXPECT_EQ(artifacts_->Remove(last), absl::OkStatus());
+  EXPECT_FALSE(artifacts_->Contains(last));
+  EXPECT_EQ(artifacts_->Remove(last), absl::OkStatus());
+  EXPECT_EQ(artifacts_->total_bytes(), 2000);
+  EXPECT_TRUE(Store("z").ok());
+}
+
+TEST_F(ArtifactsTest, UploadsInProgressCount) {
+  auto upload = artifacts_->Create();
+  ASSERT_EQ((*upload)->Append(std::string(1000, 'x')), absl::OkStatus());
+  EXPECT_EQ(artifacts_->total_bytes(), 1000);
+  upload->reset();
+  EXPECT_EQ(artifacts_->total_bytes(), 0);
 }
 
 TEST_F(ArtifactsTest, AnUploadThatIsDroppedLeavesNothing) {
