@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -20,7 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/engine/engine.h"
-#include "server/services/listen_address.h"
+#include "server/flags.h"
 #include "server/services/server.h"
 #include "server/store/artifacts.h"
 #include "server/store/data_dir.h"
@@ -35,15 +34,6 @@ constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
 constexpr std::chrono::seconds kStopPatience(5);
-
-struct Flags {
-  std::string data_dir = "./modlab-data";
-  std::string listen = "127.0.0.1:7070";
-  double lease_seconds = 10.0;
-  int32_t max_attempts = 3;
-  std::string log_level = "info";
-  bool exit_with_parent = false;
-};
 
 // The Unix time of the start plus the time that passed since: a clock that is
 // set while a coordinator runs expires no lease.
@@ -74,28 +64,26 @@ void EndIfStoppingHangs() {
   }).detach();
 }
 
-int Run(const Flags& flags, const ListenAddress& address, const sigset_t& stop_signals) {
-  if (!address.is_local()) {
+int Run(const Flags& flags, const sigset_t& stop_signals) {
+  if (!flags.listen.is_local()) {
     spdlog::warn(
         "{} can be reached from other machines, and there is NO AUTHENTICATION: everyone who "
         "reaches it can submit, cancel and read. Listen there in trusted networks only.",
-        address.ToString());
+        flags.listen.ToString());
   }
   absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Acquire(flags.data_dir);
   if (!data_dir.ok()) return Fail(data_dir.status());
-  absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(flags.data_dir);
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(flags.data_dir, OpenOptions(flags));
   if (!store.ok()) return Fail(store.status());
-  absl::StatusOr<std::unique_ptr<Artifacts>> artifacts = Artifacts::Open(flags.data_dir);
+  absl::StatusOr<std::unique_ptr<Artifacts>> artifacts =
+      Artifacts::Open(flags.data_dir, ArtifactsOptions(flags));
   if (!artifacts.ok()) return Fail(artifacts.status());
 
-  Engine::Options options;
-  options.lease_duration_us = std::llround(flags.lease_seconds * 1e6);
-  options.attempts_max = flags.max_attempts;
-  absl::StatusOr<std::unique_ptr<Engine>> engine =
-      Engine::Start(store->get(), (*store)->writer(), SteadyUnixClock(), options);
+  absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Start(
+      store->get(), (*store)->writer(), artifacts->get(), SteadyUnixClock(), EngineOptions(flags));
   if (!engine.ok()) return Fail(engine.status());
   absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Start(store->get(), artifacts->get(), engine->get(), address);
+      Server::Start(store->get(), artifacts->get(), engine->get(), flags.listen);
   if (!server.ok()) return Fail(server.status());
   const std::string listens_at = (*server)->address().ToString();
   absl::Status announced = (*data_dir)->SetAddress(listens_at);
@@ -123,31 +111,9 @@ int Main(int argc, char** argv) {
       "Example: modlabd --data-dir /srv/modlab --listen 10.0.0.1:7070\n"
       "Exit codes: 0 stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage.");
   app.set_version_flag("--version", std::string("modlabd ") + MODLAB_VERSION);
-  app.add_option("--data-dir", flags.data_dir, "Directory of the results store; made if need be")
-      ->capture_default_str();
-  app.add_option("--listen", flags.listen,
-                 "Where to listen: HOST:PORT (port 0: any free one) or unix:PATH")
-      ->capture_default_str();
-  app.add_option("--lease-seconds", flags.lease_seconds,
-                 "A worker that is silent for so long loses its jobs")
-      ->check(CLI::Range(0.1, 86400.0))
-      ->capture_default_str();
-  app.add_option("--max-attempts", flags.max_attempts,
-                 "How often a job is tried that fails for its worker's sake")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--log-level", flags.log_level, "What to log on standard error")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
-      ->capture_default_str();
-  app.add_flag("--exit-with-parent", flags.exit_with_parent,
-               "Stop when the process that started this one ends");
-  absl::StatusOr<ListenAddress> address;
+  AddFlags(&app, &flags);
   try {
     app.parse(argc, argv);
-    address = ParseListenAddress(flags.listen);
-    if (!address.ok()) {
-      throw CLI::ValidationError("--listen", std::string(address.status().message()));
-    }
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
@@ -167,7 +133,7 @@ int Main(int argc, char** argv) {
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   spdlog::set_default_logger(spdlog::stderr_color_mt("modlabd"));
   spdlog::set_level(spdlog::level::from_str(flags.log_level));
-  return Run(flags, *address, stop_signals);
+  return Run(flags, stop_signals);
 }
 
 }  // namespace
