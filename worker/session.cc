@@ -157,7 +157,16 @@ void Session::Tell(const Orders& orders) {
 std::shared_ptr<Gang> Session::NextGang() {
   std::unique_lock<std::mutex> lock(mutex_);
   gang_waits_.wait(lock, [this] { return draining_ || !pending_.empty(); });
-  if (draining_) return nullptr;
+  return TakeGang();
+}
+
+std::shared_ptr<Gang> Session::TryNextGang() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return TakeGang();
+}
+
+std::shared_ptr<Gang> Session::TakeGang() {
+  if (draining_ || pending_.empty()) return nullptr;
   std::shared_ptr<Gang> gang = std::move(pending_.front());
   pending_.pop_front();
   ++slots_busy_;

@@ -64,6 +64,8 @@ class Session {
 
   // Waits for a gang; null once draining.
   std::shared_ptr<Gang> NextGang();
+  // Does not wait: null where there is none.
+  std::shared_ptr<Gang> TryNextGang();
   // A slot is done with a gang that NextGang() returned.
   void GangEnded();
   // Takes in an event of a member; job, attempt, number and why it is released are
@@ -109,6 +111,7 @@ class Session {
   };
 
   static LeaseKey Key(const Gang& gang, int member);
+  std::shared_ptr<Gang> TakeGang();
   bool IsHeld(const Listed& listed) const;
   bool IsWanted(const Gang& gang, int member) const;
   void StartGang(const v1::Gang& listed);
