@@ -25,6 +25,7 @@
 #include "lib/config/sweep_policy.h"
 #include "lib/config/sweep_spec.h"
 #include "lib/config/words.h"
+#include "lib/yaml/document.h"
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/sweep.pb.h"
 
@@ -377,15 +378,14 @@ absl::StatusOr<SweepFile> SweepReader::Read(const YAML::Node& document) {
 
 absl::StatusOr<SweepFile> ParseSweep(absl::string_view text, const std::string& path) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty() || documents[0].IsNull()) {
+    const YAML::Node document = LoadDocument(std::string(text));
+    if (document.IsNull()) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": the file is empty"));
     }
-    if (documents.size() > 1) {
-      return ErrorAt(path, documents[1].Mark(), absl::StatusCode::kInvalidArgument,
-                     "a second document begins here; a sweep file has one");
-    }
-    return SweepReader(path).Read(documents[0]);
+    return SweepReader(path).Read(document);
+  } catch (const SecondDocument& error) {
+    return ErrorAt(path, error.mark, absl::StatusCode::kInvalidArgument,
+                   absl::StrCat(error.msg, "; a sweep file has one"));
   } catch (const YAML::DeepRecursion& error) {
     return ErrorAt(path, error.mark, absl::StatusCode::kInvalidArgument,
                    "malformed YAML: lists or maps are nested too deeply");

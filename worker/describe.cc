@@ -16,6 +16,7 @@
 #include "lib/config/words.h"
 #include "lib/rules/task.h"
 #include "lib/train/trainer.h"
+#include "lib/yaml/document.h"
 #include "nlohmann/json.hpp"
 #include "yaml-cpp/yaml.h"
 
@@ -117,12 +118,7 @@ absl::Status SetFields(const YAML::Node& map, v1::JobConfig* config) {
 absl::StatusOr<v1::JobConfig> ParseConfig(const std::string& text) {
   v1::JobConfig config;
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() != 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("expected one document, not ", documents.size()));
-    }
-    const absl::Status status = SetFields(documents.front(), &config);
+    const absl::Status status = SetFields(LoadDocument(text), &config);
     if (!status.ok()) return status;
   } catch (const YAML::Exception& error) {
     return ErrorAt(error.mark, error.msg);

@@ -1,12 +1,14 @@
 // Sweep files: YAML from users.
 
-#include <cctype>
 #include <cstddef>
 #include <cstdint>
 #include <set>
 #include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "client/sweep_file.h"
 #include "lib/config/job_config.h"
 #include "tests/fuzz/expect.h"
@@ -18,10 +20,12 @@ constexpr size_t kCheckedJobsMax = 200;
 
 // A range of a million jobs is allowed, and only takes long.
 bool HasLongRange(absl::string_view text) {
-  for (size_t at = text.find("to"); at != absl::string_view::npos; at = text.find("to", at + 1)) {
-    size_t digits = 0;
-    for (const char c : text.substr(at + 2, 12)) digits += std::isalnum(c) != 0 ? 1 : 0;
-    if (digits > 2) return true;
+  for (const absl::string_view key : {"from", "to", "step"}) {
+    for (size_t at = text.find(key); at != absl::string_view::npos; at = text.find(key, at + 1)) {
+      const absl::string_view value =
+          absl::StripLeadingAsciiWhitespace(absl::StripPrefix(text.substr(at + key.size()), ":"));
+      if (value.substr(0, 3).find_first_of(",} \n") == absl::string_view::npos) return true;
+    }
   }
   return false;
 }
