@@ -40,7 +40,7 @@ class DiskFullTest : public StoreFixture {
     spec.set_name("big");
     spec.mutable_grids()->Add()->add_axes()->add_values(std::string(1 << 20, 'x'));
     for (int i = 0; i < 200 && status.ok(); ++i) {
-      status = writer()->InsertSweep(spec, absl::StrCat("big-", i), 1).status();
+      status = writer()->InsertSweep(spec, {}, "", absl::StrCat("big-", i), 1).status();
     }
     return status.ok() ? writer()->Commit() : status;
   }
@@ -76,6 +76,62 @@ TEST_F(DiskFullTest, ALostTransactionTakesNoChanges) {
   writer()->Rollback();
   EXPECT_FALSE(writer()->CancelSweep("big", 1).ok());
   EXPECT_FALSE(writer()->Commit().ok());
+}
+
+// A database at its limit still reads, and goes on once something is pruned.
+TEST_F(DiskFullTest, ADatabaseAtItsLimitIsAsAFullDisk) {
+  StoreOptions options;
+  options.bytes_max = 4 << 20;
+  Reopen(options);
+  Begin();
+  const std::string sweep = AddSweep("old");
+  const int64_t done = AddJob(sweep, Config({}));
+  Start(done);
+  Finish(done, {});
+  Commit();
+  int points = 0;
+  absl::Status status;
+  while (status.ok()) {
+    ASSERT_LT(points, 10'000'000);
+    status = writer()->Begin();
+    v1::CurvePoint point;
+    for (int i = 0; i < 1000 && status.ok(); ++i) {
+      point.set_iteration(++points);
+      status = writer()->AppendPoint(done, point);
+    }
+    if (status.ok()) status = writer()->Commit();
+  }
+  EXPECT_THAT(status, IsStatus(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("modlab prune"));
+  writer()->Rollback();
+  EXPECT_LE(std::filesystem::file_size(dir_.path() + "/modlab.db"), 4u << 20);
+
+  Reopen(options);
+  EXPECT_EQ(Get(done).state(), v1::SUCCEEDED);
+  EXPECT_GT(store_->ReadCurve(done)->size(), 1000u);
+  EXPECT_THAT(Fill(), IsStatus(absl::StatusCode::kResourceExhausted));
+  writer()->Rollback();
+
+  v1::PruneRequest prune;
+  prune.set_sweep(sweep);
+  Begin();
+  ASSERT_EQ(writer()->Prune(prune, 0).status(), absl::OkStatus());
+  Commit();
+  Begin();
+  AddJob(AddSweep("new"), Config({}));
+  Commit();
+  EXPECT_EQ(store_->GetSweep("new")->counts().queued(), 1);
+}
+
+TEST_F(DiskFullTest, ALargerDatabaseThanItsLimitCanBeRead) {
+  Begin();
+  AddSweep("s");
+  Commit();
+  StoreOptions options;
+  options.bytes_max = 1;
+  Reopen(options);
+  EXPECT_TRUE(store_->GetSweep("s").ok());
+  EXPECT_THAT(Fill(), IsStatus(absl::StatusCode::kResourceExhausted));
 }
 
 TEST_F(DiskFullTest, AnUploadSaysSoAndLeavesNothing) {

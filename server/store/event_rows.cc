@@ -14,7 +14,8 @@ absl::Status AddEvent(Connection* connection, int64_t job_id, v1::JobEventKind k
       "INSERT INTO job_events (job, n, time_us, kind, attempt, worker, iteration, reason, cause)"
       "  SELECT id, (SELECT coalesce(max(n), 0) + 1 FROM job_events WHERE job = ?1), ?2, ?3,"
       "         iif(state = 2, attempt, 0), iif(state = 2, worker_name, ''),"
-      "         iif(state = 2, coalesce(?4, iteration), 0), ?5, ?6"
+      "         CASE WHEN state <> 2 THEN 0 WHEN ?3 = 6 THEN iterations"
+      "              ELSE coalesce(?4, iteration) END, ?5, ?6"
       "    FROM jobs WHERE id = ?1"
       "  RETURNING n");
   insert.Bind(job_id).Bind(now_us).Bind(kind);

@@ -19,8 +19,8 @@ namespace modlab {
 
 // Records an event, and forgets the oldest beyond kJobEventsMax. If the job is RUNNING
 // by its row, the event concerns its attempt, and `iteration` says how far that got
-// (nullopt: as far as the row says): so what ends an attempt is recorded before the row
-// is changed, what begins one after. NOT_FOUND for the job.
+// (nullopt: as far as the row says; FINISHED: all the way). So what ends an attempt is
+// recorded before the row is changed, what begins one after. NOT_FOUND for the job.
 absl::Status AddEvent(Connection* connection, int64_t job_id, v1::JobEventKind kind, int64_t now_us,
                       std::optional<int64_t> iteration, absl::string_view reason,
                       v1::FailureCause cause = v1::FAILURE_CAUSE_UNSPECIFIED);

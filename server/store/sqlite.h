@@ -3,8 +3,8 @@
 //
 // A connection and its statements belong to one thread at a time.
 //
-// Errors of every call: RESOURCE_EXHAUSTED where the disk is full;
-// FAILED_PRECONDITION where the file cannot be opened or written;
+// Errors of every call: RESOURCE_EXHAUSTED where the disk is full, or the database at
+// its limit; FAILED_PRECONDITION where the file cannot be opened or written;
 // UNAVAILABLE where another process holds it; INTERNAL for all else, a damaged
 // file say. All name the file.
 

@@ -47,9 +47,9 @@ class StoreFixture : public testing::Test {
   StoreFixture() { Reopen(); }
 
   // As after a crash: what was not committed is gone.
-  void Reopen() {
+  void Reopen(const StoreOptions& options = {}) {
     store_.reset();
-    absl::StatusOr<std::unique_ptr<Store>> opened = Store::Open(dir_.path());
+    absl::StatusOr<std::unique_ptr<Store>> opened = Store::Open(dir_.path(), options);
     if (!opened.ok()) {
       ADD_FAILURE() << opened.status();
       std::abort();
@@ -76,28 +76,60 @@ class StoreFixture : public testing::Test {
     return canonical.ok() ? *canonical : config;
   }
 
+  static v1::Failure Why(v1::FailureCause cause, const std::string& message, int64_t iteration) {
+    v1::Failure failure;
+    failure.set_cause(cause);
+    failure.set_message(message);
+    failure.set_iteration(iteration);
+    return failure;
+  }
+
   // All that follow need an open transaction.
 
-  std::string AddSweep(const std::string& name) {
+  std::string AddSweep(const std::string& name, const v1::SweepPolicy& policy = {}) {
     v1::SweepSpec spec;
     spec.set_name(name);
-    absl::StatusOr<std::string> id =
-        writer()->InsertSweep(spec, absl::StrCat("request-", ++requests_), 1000);
-    EXPECT_EQ(id.status(), absl::OkStatus());
-    return id.ok() ? *id : "";
+    absl::StatusOr<QueuedSweep> sweep =
+        writer()->InsertSweep(spec, policy, "ada", absl::StrCat("request-", ++requests_), 1000);
+    EXPECT_EQ(sweep.status(), absl::OkStatus());
+    return sweep.ok() ? sweep->id : "";
+  }
+
+  // Of a sweep that is not cancelled.
+  int64_t Number(const std::string& sweep) {
+    absl::StatusOr<QueuedSweep> found = writer()->FindActiveSweep(sweep);
+    EXPECT_EQ(found.status(), absl::OkStatus());
+    return found.ok() ? found->number : 0;
   }
 
   // A new QUEUED job of `sweep`.
   int64_t AddJob(const std::string& sweep, const v1::JobConfig& config, int32_t replicate = 0) {
     absl::StatusOr<int64_t> id =
-        writer()->InsertJob(config, JobKey(config), ShapeKey(config), replicate, 2000);
+        writer()->InsertJob(config, JobKey(config), ShapeKey(config), replicate, "", 2000);
     EXPECT_EQ(id.status(), absl::OkStatus());
-    EXPECT_EQ(writer()->LinkJob(sweep, *id), absl::OkStatus());
+    EXPECT_EQ(writer()->LinkJob(Number(sweep), *id).status(), absl::OkStatus());
     return *id;
   }
 
   void Start(int64_t job, int32_t attempt = 1) {
-    EXPECT_EQ(writer()->StartAttempt(job, attempt, "worker-1", "host-1", 3000), absl::OkStatus());
+    EXPECT_EQ(writer()->StartAttempt(job, attempt, "worker-1", "host-1", "place-1", 3000),
+              absl::OkStatus());
+  }
+
+  // An artifact of one byte, whose SHA-256 is this letter 64 times.
+  std::string AddArtifact(char letter, int64_t now_us = 2500) {
+    const std::string sha256(64, letter);
+    EXPECT_EQ(writer()->RegisterArtifact(sha256, 1, now_us), absl::OkStatus());
+    return sha256;
+  }
+
+  // At `iteration`, of a new artifact.
+  void KeepCheckpoint(int64_t job, int64_t iteration, char letter, int64_t now_us = 3500) {
+    v1::TrainingCheckpoint checkpoint;
+    checkpoint.set_iteration(iteration);
+    checkpoint.set_sha256(AddArtifact(letter, now_us));
+    checkpoint.set_size_bytes(1);
+    EXPECT_EQ(writer()->KeepCheckpoint(job, checkpoint, now_us), absl::OkStatus());
   }
 
   void AddPoint(int64_t job, int64_t iteration, v1::Metric metric, double value) {

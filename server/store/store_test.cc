@@ -31,14 +31,6 @@ class StoreTest : public StoreFixture {
     return ids;
   }
 
-  std::vector<int64_t> PointIterations(int64_t job) {
-    std::vector<int64_t> iterations;
-    const auto points = store_->ReadCurve(job);
-    EXPECT_EQ(points.status(), absl::OkStatus());
-    for (const v1::CurvePoint& point : *points) iterations.push_back(point.iteration());
-    return iterations;
-  }
-
   absl::Status FilterError(const v1::FieldFilter& filter) {
     return store_->ScanJobs("", {filter}, 0, [](const v1::Job&) { return true; });
   }
@@ -85,10 +77,87 @@ TEST_F(StoreTest, ARequestIsFoundAgain) {
   v1::SweepSpec spec;
   spec.set_name("s");
   EXPECT_EQ(*writer()->FindRequest("r1"), std::nullopt);
-  ASSERT_EQ(*writer()->InsertSweep(spec, "r1", 5), "s-1");
+  ASSERT_EQ(writer()->InsertSweep(spec, {}, "ada", "r1", 5)->id, "s-1");
   EXPECT_EQ(*writer()->FindRequest("r1"), std::optional<std::string>("s-1"));
   EXPECT_EQ(*writer()->FindRequest("r2"), std::nullopt);
   Commit();
+}
+
+TEST_F(StoreTest, ASweepHasAUserAndAPolicyThatCanBeSet) {
+  v1::SweepPolicy policy;
+  policy.set_priority(-7);
+  policy.mutable_requirements()->add_labels("big");
+  Begin();
+  AddSweep("other");
+  const std::string id = AddSweep("s", policy);
+  Commit();
+  EXPECT_EQ(store_->GetSweep(id)->user(), "ada");
+  EXPECT_EQ(store_->GetSweep(id)->policy().SerializeAsString(), policy.SerializeAsString());
+  policy.set_paused(true);
+  Begin();
+  const QueuedSweep found = *writer()->FindActiveSweep("s");
+  EXPECT_EQ(found.number, 2);
+  EXPECT_EQ(found.id, id);
+  EXPECT_EQ(found.user, "ada");
+  EXPECT_EQ(found.policy.priority(), -7);
+  EXPECT_EQ(writer()->SetPolicy(found.number, policy), absl::OkStatus());
+  EXPECT_THAT(writer()->SetPolicy(99, policy), IsStatus(absl::StatusCode::kNotFound));
+  Commit();
+  EXPECT_TRUE(store_->GetSweep(id)->policy().paused());
+  EXPECT_FALSE(store_->GetSweep("other")->policy().paused());
+}
+
+TEST_F(StoreTest, ASpecIsReadAndReplaced) {
+  Begin();
+  const int64_t sweep = Number(AddSweep("s"));
+  v1::SweepSpec spec = *writer()->ReadSpec(sweep);
+  EXPECT_EQ(spec.name(), "s");
+  spec.mutable_defaults()->set_rules(8);
+  EXPECT_EQ(writer()->SetSpec(sweep, spec), absl::OkStatus());
+  EXPECT_EQ(writer()->ReadSpec(sweep)->defaults().rules(), 8);
+  EXPECT_THAT(writer()->ReadSpec(99).status(), IsStatus(absl::StatusCode::kNotFound));
+  EXPECT_THAT(writer()->SetSpec(99, spec), IsStatus(absl::StatusCode::kNotFound));
+  Commit();
+  EXPECT_EQ(store_->GetSweep("s")->spec().defaults().rules(), 8);
+}
+
+TEST_F(StoreTest, ACancelledSweepIsNotActive) {
+  Begin();
+  const std::string id = AddSweep("s");
+  EXPECT_THAT(writer()->FindActiveSweep("none").status(), IsStatus(absl::StatusCode::kNotFound));
+  ASSERT_TRUE(writer()->CancelSweep(id, 5).ok());
+  const absl::Status status = writer()->FindActiveSweep(id).status();
+  EXPECT_THAT(status, IsStatus(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(id));
+  Commit();
+}
+
+TEST_F(StoreTest, SweepsWithUnfinishedJobsAreLoaded) {
+  v1::SweepPolicy policy;
+  policy.set_max_running(3);
+  Begin();
+  const std::string waits = AddSweep("waits");
+  const std::string done = AddSweep("done");
+  const std::string runs = AddSweep("runs", policy);
+  const std::string cancelled = AddSweep("cancelled");
+  AddSweep("empty");
+  const int64_t shared = AddJob(waits, Config({}));
+  ASSERT_TRUE(*writer()->LinkJob(Number(cancelled), shared));
+  AddJob(waits, Config({{"model_seed", "1"}}));
+  Finish(AddJob(done, Config({{"model_seed", "2"}})), {});
+  Start(AddJob(runs, Config({{"model_seed", "3"}})));
+  ASSERT_TRUE(writer()->CancelSweep(cancelled, 5).ok());
+  Commit();
+  Reopen();
+  std::vector<QueuedSweep> sweeps;
+  ASSERT_EQ(writer()->LoadSweeps([&](const QueuedSweep& sweep) { sweeps.push_back(sweep); }),
+            absl::OkStatus());
+  ASSERT_EQ(sweeps.size(), 2u);
+  EXPECT_EQ(sweeps[0].id, waits);
+  EXPECT_EQ(sweeps[1].id, runs);
+  EXPECT_EQ(sweeps[1].number, 3);
+  EXPECT_EQ(sweeps[1].user, "ada");
+  EXPECT_EQ(sweeps[1].policy.max_running(), 3);
 }
 
 TEST_F(StoreTest, SweepsComeInPagesNewestFirst) {
@@ -132,7 +201,7 @@ TEST_F(StoreTest, SweepsCountTheirJobsAndIterations) {
   Start(jobs[3]);
   AddPoint(jobs[3], 50, v1::EVAL_LOSS, 1);
   EXPECT_EQ(writer()->FailJob(jobs[3], v1::Failure(), 5000), absl::OkStatus());
-  EXPECT_EQ(writer()->CancelJob(jobs[4], 5000), absl::OkStatus());
+  EXPECT_EQ(writer()->CancelJob(jobs[4], "not wanted", 5000), absl::OkStatus());
   Commit();
   const v1::Sweep read = *store_->GetSweep(sweep);
   EXPECT_EQ(read.counts().queued(), 1);
@@ -144,191 +213,6 @@ TEST_F(StoreTest, SweepsCountTheirJobsAndIterations) {
   EXPECT_EQ(read.iterations_done(), 50 + 100 + 50);
 }
 
-// -- jobs ---------------------------------------------------------------------
-
-TEST_F(StoreTest, FindsTheNewestReplicate) {
-  Begin();
-  const std::string sweep = AddSweep("s");
-  const v1::JobConfig config = Config({});
-  EXPECT_EQ((*writer()->FindJob(JobKey(config))).has_value(), false);
-  AddJob(sweep, config, 0);
-  const int64_t second = AddJob(sweep, config, 1);
-  Start(second, 3);
-  const std::optional<KnownJob> found = *writer()->FindJob(JobKey(config));
-  ASSERT_TRUE(found.has_value());
-  EXPECT_EQ(found->id, second);
-  EXPECT_EQ(found->newest_replicate, 1);
-  EXPECT_EQ(found->state, v1::RUNNING);
-  EXPECT_EQ(found->attempt, 3);
-  Commit();
-}
-
-// A repetition that was forced and then cancelled does not hide the result that
-// is there: the config would be trained again for nothing.
-TEST_F(StoreTest, AFinishedJobStandsForItsConfigBeforeACancelledRepetition) {
-  Begin();
-  const std::string sweep = AddSweep("s");
-  const v1::JobConfig config = Config({});
-  const int64_t finished = AddJob(sweep, config, 0);
-  Start(finished, 1);
-  ASSERT_TRUE(writer()->FinishJob(finished, v1::JobResult(), 5).ok());
-  ASSERT_TRUE(writer()->CancelJob(AddJob(sweep, config, 1), 6).ok());
-  const std::optional<KnownJob> found = *writer()->FindJob(JobKey(config));
-  ASSERT_TRUE(found.has_value());
-  EXPECT_EQ(found->id, finished);
-  EXPECT_EQ(found->newest_replicate, 1);
-  Commit();
-}
-
-TEST_F(StoreTest, AJobLivesThroughItsStates) {
-  Begin();
-  const v1::JobConfig config = Config({});
-  const int64_t id = AddJob(AddSweep("s"), config);
-  Commit();
-  v1::Job job = Get(id);
-  EXPECT_EQ(job.state(), v1::QUEUED);
-  EXPECT_EQ(job.config().SerializeAsString(), config.SerializeAsString());
-  EXPECT_EQ(job.job_key(), JobKey(config));
-  EXPECT_EQ(job.shape_key(), ShapeKey(config));
-  EXPECT_EQ(job.created_us(), 2000);
-  EXPECT_EQ(job.started_us(), 0);
-
-  Begin();
-  Start(id, 1);
-  AddPoint(id, 50, v1::EVAL_LOSS, 0.5);
-  Commit();
-  job = Get(id);
-  EXPECT_EQ(job.state(), v1::RUNNING);
-  EXPECT_EQ(job.attempt(), 1);
-  EXPECT_EQ(job.iteration(), 50);
-  EXPECT_EQ(job.worker(), "host-1");
-  EXPECT_EQ(job.started_us(), 3000);
-
-  v1::Failure lost;
-  lost.set_cause(v1::WORKER_LOST);
-  lost.set_message("gone");
-  Begin();
-  EXPECT_EQ(writer()->RequeueJob(id, 1, &lost, 3500), absl::OkStatus());
-  Commit();
-  job = Get(id);
-  EXPECT_EQ(job.state(), v1::QUEUED);
-  EXPECT_EQ(job.failure().message(), "gone");
-  EXPECT_EQ(job.iteration(), 0);
-  EXPECT_EQ(job.worker(), "host-1");
-  EXPECT_THAT(PointIterations(id), ElementsAre(50));
-
-  Begin();
-  Start(id, 2);
-  Commit();
-  EXPECT_EQ(Get(id).failure().message(), "gone");
-  EXPECT_THAT(PointIterations(id), IsEmpty());
-
-  Begin();
-  Finish(id, {{v1::ID, 0.25}});
-  Commit();
-  job = Get(id);
-  EXPECT_EQ(job.state(), v1::SUCCEEDED);
-  EXPECT_EQ(job.iteration(), 100);
-  EXPECT_FALSE(job.has_failure());
-  ASSERT_EQ(job.result().metrics_size(), 1);
-  EXPECT_EQ(job.result().metrics(0).value(), 0.25);
-  EXPECT_EQ(job.finished_us(), 4000);
-}
-
-TEST_F(StoreTest, AFailedJobTellsWhyUntilItIsQueuedAgain) {
-  Begin();
-  const int64_t id = AddJob(AddSweep("s"), Config({}));
-  Start(id);
-  v1::Failure why;
-  why.set_cause(v1::DIVERGED);
-  EXPECT_EQ(writer()->FailJob(id, why, 5000), absl::OkStatus());
-  Commit();
-  EXPECT_EQ(Get(id).state(), v1::FAILED);
-  EXPECT_EQ(Get(id).failure().cause(), v1::DIVERGED);
-  EXPECT_EQ(Get(id).finished_us(), 5000);
-  Begin();
-  EXPECT_EQ(writer()->RequeueJob(id, 0, nullptr, 6000), absl::OkStatus());
-  Commit();
-  EXPECT_EQ(Get(id).state(), v1::QUEUED);
-  EXPECT_FALSE(Get(id).has_failure());
-  EXPECT_EQ(Get(id).finished_us(), 0);
-}
-
-TEST_F(StoreTest, AnUnknownJobIsNotFound) {
-  EXPECT_THAT(store_->GetJob(7).status(), IsStatus(absl::StatusCode::kNotFound));
-  EXPECT_THAT(store_->ReadCurve(7).status(), IsStatus(absl::StatusCode::kNotFound));
-  Begin();
-  EXPECT_THAT(writer()->CancelJob(7, 1), IsStatus(absl::StatusCode::kNotFound));
-  EXPECT_THAT(writer()->FinishJob(7, v1::JobResult(), 1), IsStatus(absl::StatusCode::kNotFound));
-  EXPECT_THAT(writer()->StartAttempt(7, 1, "w", "w", 1), IsStatus(absl::StatusCode::kNotFound));
-  EXPECT_THAT(writer()->AppendPoint(7, v1::CurvePoint()), IsStatus(absl::StatusCode::kNotFound));
-  EXPECT_FALSE(writer()->LinkJob("none-1", 7).ok());
-  writer()->Rollback();
-}
-
-TEST_F(StoreTest, UnfinishedJobsAreLoaded) {
-  Begin();
-  const std::string sweep = AddSweep("s");
-  const v1::JobConfig config = Config({{"model_seed", "1"}});
-  const int64_t queued = AddJob(sweep, Config({}));
-  const int64_t running = AddJob(sweep, config);
-  const int64_t done = AddJob(sweep, Config({{"model_seed", "2"}}));
-  EXPECT_EQ(writer()->RequeueJob(running, 2, nullptr, 1), absl::OkStatus());
-  Start(running, 4);
-  Start(done);
-  Finish(done, {});
-  Commit();
-  Reopen();
-  std::vector<UnfinishedJob> jobs;
-  ASSERT_EQ(writer()->LoadUnfinished([&](const UnfinishedJob& job) { jobs.push_back(job); }),
-            absl::OkStatus());
-  ASSERT_EQ(jobs.size(), 2u);
-  EXPECT_EQ(jobs[0].id, queued);
-  EXPECT_EQ(jobs[0].state, v1::QUEUED);
-  EXPECT_EQ(jobs[1].id, running);
-  EXPECT_EQ(jobs[1].state, v1::RUNNING);
-  EXPECT_EQ(jobs[1].attempt, 4);
-  EXPECT_EQ(jobs[1].failures, 2);
-  EXPECT_EQ(jobs[1].worker_id, "worker-1");
-  EXPECT_EQ(jobs[1].shape_key, ShapeKey(config));
-  EXPECT_EQ(jobs[1].config.SerializeAsString(), config.SerializeAsString());
-}
-
-// -- curves -------------------------------------------------------------------
-
-TEST_F(StoreTest, PointsStayInOrderAndAsTheyFirstCame) {
-  Begin();
-  const int64_t id = AddJob(AddSweep("s"), Config({}));
-  Start(id);
-  AddPoint(id, 100, v1::EVAL_LOSS, 1);
-  AddPoint(id, 0, v1::EVAL_LOSS, 2);
-  AddPoint(id, 50, v1::EVAL_LOSS, 3);
-  AddPoint(id, 50, v1::EVAL_LOSS, 4);
-  Commit();
-  EXPECT_THAT(PointIterations(id), ElementsAre(0, 50, 100));
-  EXPECT_EQ((*store_->ReadCurve(id))[1].values(0).value(), 3);
-  EXPECT_EQ(Get(id).iteration(), 100);
-}
-
-TEST_F(StoreTest, CurvesAreScannedWithTheirJobs) {
-  Begin();
-  const std::string sweep = AddSweep("s");
-  const int64_t first = AddJob(sweep, Config({}));
-  const int64_t second = AddJob(sweep, Config({{"model_seed", "1"}}));
-  AddPoint(first, 0, v1::EVAL_LOSS, 1);
-  AddPoint(first, 50, v1::EVAL_LOSS, 1);
-  AddPoint(second, 0, v1::EVAL_LOSS, 1);
-  Commit();
-  std::vector<std::pair<int64_t, size_t>> seen;
-  ASSERT_EQ(store_->ScanCurves(sweep, {},
-                               [&](const v1::Job& job, const std::vector<v1::CurvePoint>& points) {
-                                 seen.emplace_back(job.id(), points.size());
-                                 return true;
-                               }),
-            absl::OkStatus());
-  EXPECT_THAT(seen, ElementsAre(std::make_pair(first, 2u), std::make_pair(second, 1u)));
-}
-
 // -- cancelling ---------------------------------------------------------------
 
 TEST_F(StoreTest, CancellingSparesWhatAnotherSweepNeeds) {
@@ -338,18 +222,44 @@ TEST_F(StoreTest, CancellingSparesWhatAnotherSweepNeeds) {
   const int64_t own = AddJob(one, Config({}));
   const int64_t shared = AddJob(one, Config({{"model_seed", "1"}}));
   const int64_t done = AddJob(one, Config({{"model_seed", "2"}}));
-  EXPECT_EQ(writer()->LinkJob(two, shared), absl::OkStatus());
-  EXPECT_EQ(writer()->LinkJob(two, shared), absl::OkStatus());
+  EXPECT_EQ(*writer()->LinkJob(Number(two), shared), true);
+  EXPECT_EQ(*writer()->LinkJob(Number(two), shared), false);
+  EXPECT_THAT(*writer()->ActiveSweeps(shared), ElementsAre(1, 2));
   Start(done);
   Finish(done, {});
-  EXPECT_THAT(*writer()->CancelSweep("one", 7000), ElementsAre(own));
-  EXPECT_EQ(writer()->CancelJob(own, 7000), absl::OkStatus());
-  EXPECT_THAT(*writer()->CancelSweep("one-1", 8000), IsEmpty());
-  EXPECT_THAT(*writer()->CancelSweep("two", 8000), ElementsAre(shared));
+  const Store::Writer::CancelledSweep cancelled = *writer()->CancelSweep("one", 7000);
+  EXPECT_EQ(cancelled.number, 1);
+  EXPECT_THAT(cancelled.jobs, ElementsAre(own));
+  EXPECT_EQ(writer()->CancelJob(own, "", 7000), absl::OkStatus());
+  EXPECT_THAT(writer()->CancelSweep("one-1", 8000)->jobs, IsEmpty());
+  EXPECT_THAT(*writer()->ActiveSweeps(shared), ElementsAre(2));
+  EXPECT_THAT(writer()->CancelSweep("two", 8000)->jobs, ElementsAre(shared));
   EXPECT_THAT(writer()->CancelSweep("three", 8000).status(), IsStatus(absl::StatusCode::kNotFound));
   Commit();
   EXPECT_EQ(store_->GetSweep("one")->cancelled_us(), 7000);
   EXPECT_EQ(store_->GetSweep("two")->cancelled_us(), 8000);
+}
+
+TEST_F(StoreTest, ASelectionIsSplitByWhoAsksForIt) {
+  Begin();
+  const std::string one = AddSweep("one");
+  const std::string two = AddSweep("two");
+  const std::string three = AddSweep("three");
+  const int64_t own = AddJob(one, Config({}));
+  const int64_t shared = AddJob(one, Config({{"model_seed", "1"}}));
+  const int64_t done = AddJob(one, Config({{"model_seed", "2"}}));
+  const int64_t other = AddJob(two, Config({{"model_seed", "3"}}));
+  const int64_t left = AddJob(one, Config({{"model_seed", "4"}}));
+  ASSERT_TRUE(*writer()->LinkJob(Number(two), shared));
+  ASSERT_TRUE(*writer()->LinkJob(Number(three), left));
+  ASSERT_TRUE(writer()->CancelSweep(three, 5).ok());
+  Start(done);
+  Finish(done, {});
+  const SharedJobs split =
+      *writer()->SplitByOwner(Number(one), {own, shared, done, other, left, 99});
+  EXPECT_THAT(split.own, ElementsAre(own, left));
+  EXPECT_EQ(split.shared, 1);
+  Commit();
 }
 
 // -- pages and filters --------------------------------------------------------

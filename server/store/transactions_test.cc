@@ -17,8 +17,8 @@ using testing::ElementsAre;
 using TransactionsTest = StoreFixture;
 
 TEST_F(TransactionsTest, ChangesNeedATransaction) {
-  EXPECT_FALSE(writer()->InsertSweep(v1::SweepSpec(), "r", 1).ok());
-  EXPECT_FALSE(writer()->CancelJob(1, 1).ok());
+  EXPECT_FALSE(writer()->InsertSweep(v1::SweepSpec(), {}, "", "r", 1).ok());
+  EXPECT_FALSE(writer()->CancelJob(1, "", 1).ok());
   EXPECT_FALSE(writer()->Commit().ok());
   EXPECT_FALSE(writer()->Savepoint().ok());
   writer()->Rollback();  // harmless
