@@ -1,19 +1,14 @@
 #include "worker/gang_runner.h"
 
-#include <atomic>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include "worker/gang_runner_fixture.h"
 
 namespace modlab {
 namespace {
@@ -21,135 +16,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-v1::JobConfig Config(int64_t model_seed) {
-  v1::JobConfig config;
-  config.set_architecture(v1::MLP);
-  config.set_target(v1::REGRESSION);
-  config.set_rules(2);
-  config.set_model(v1::MODULAR);
-  config.set_model_seed(model_seed);
-  return config;
-}
-
-// What a trainer does, written by each test.
-class FakeTrainer;
-using Script = std::function<absl::Status(FakeTrainer*, GangObserver*)>;
-
-class FakeTrainer : public Trainer {
- public:
-  FakeTrainer(std::vector<v1::JobConfig> configs, Script script)
-      : configs_(std::move(configs)), dropped_(configs_.size()), script_(std::move(script)) {
-    for (auto& dropped : dropped_) dropped = false;
-  }
-
-  absl::Status Run(GangObserver* observer) override { return script_(this, observer); }
-  void Drop(int member) override { dropped_[static_cast<size_t>(member)] = true; }
-  void Stop() override {}
-  absl::StatusOr<std::string> SaveCheckpoint(int) const override { return ""; }
-  const GangProgress& progress() const override { return progress_; }
-
-  int size() const { return static_cast<int>(configs_.size()); }
-  int64_t seed(int member) const { return configs_[static_cast<size_t>(member)].model_seed(); }
-  bool is_canonical(int member) const {
-    return configs_[static_cast<size_t>(member)].has_batch_size();
-  }
-  bool dropped(int member) const { return dropped_[static_cast<size_t>(member)]; }
-  GangProgress& mutable_progress() { return progress_; }
-
- private:
-  const std::vector<v1::JobConfig> configs_;
-  std::vector<std::atomic<bool>> dropped_;
-  const Script script_;
-  GangProgress progress_;
-};
-
-v1::CurvePoint PointAt(int64_t iteration) {
-  v1::CurvePoint point;
-  point.set_iteration(iteration);
-  return point;
-}
-
-absl::Status FinishAll(FakeTrainer* trainer, GangObserver* observer) {
-  for (int member = 0; member < trainer->size(); ++member) {
-    if (trainer->dropped(member)) continue;
-    v1::JobResult result;
-    result.set_wall_seconds(static_cast<double>(trainer->seed(member)));
-    observer->OnFinished(member, result, {"weights " + std::to_string(trainer->seed(member)), ""});
-  }
-  return absl::OkStatus();
-}
-
-class GangRunnerTest : public testing::Test {
- protected:
-  GangRunnerTest() : session_(Identity(), ReportLimits(), [] {}) {}
-
-  static v1::WorkerView Identity() {
-    v1::WorkerView identity;
-    identity.set_slots(1);
-    return identity;
-  }
-
-  // The coordinator lists these jobs; a job's number is its model seed.
-  void List(const std::vector<int64_t>& jobs) {
-    v1::CoordinatorView view;
-    if (!jobs.empty()) view.add_gangs()->set_id(1);
-    for (const int64_t job : jobs) {
-      v1::Lease* lease = view.mutable_gangs(0)->add_leases();
-      lease->set_job_id(job);
-      lease->set_attempt(1);
-      *lease->mutable_config() = Config(job);
-    }
-    session_.Apply(view);
-  }
-
-  GangRunner Runner(Script script) {
-    return Runner([script](const std::vector<v1::JobConfig>& configs)
-                      -> absl::StatusOr<std::unique_ptr<Trainer>> {
-      return std::make_unique<FakeTrainer>(configs, script);
-    });
-  }
-
-  GangRunner Runner(TrainerFactory factory) {
-    const TrainerFactory recording = [this, factory](const std::vector<v1::JobConfig>& configs) {
-      std::vector<int64_t> seeds;
-      for (const v1::JobConfig& config : configs) seeds.push_back(config.model_seed());
-      created_.push_back(seeds);
-      return factory(configs);
-    };
-    v1::Provenance provenance;
-    provenance.set_device("cpu");
-    provenance.set_device_name("Fake 9000");
-    return GangRunner(
-        &session_, recording,
-        [this](absl::string_view content, const std::function<bool()>& is_wanted) {
-          return keep_(content, is_wanted);
-        },
-        provenance);
-  }
-
-  // Trains what is listed; then reports_ are the reports by job.
-  void Train(const GangRunner& runner) {
-    const auto gang = session_.NextGang();
-    ASSERT_NE(gang, nullptr);
-    runner.Run(gang.get());
-    session_.GangEnded();
-    const v1::WorkerView view = session_.NextView();
-    for (const v1::Report& report : view.reports()) {
-      reports_[report.job_id()].push_back(report);
-    }
-  }
-
-  const v1::Failure& FailureOf(int64_t job) { return reports_[job].back().failed(); }
-
-  Session session_;
-  std::function<absl::StatusOr<std::string>(absl::string_view, const std::function<bool()>&)>
-      keep_ = [](absl::string_view content, const std::function<bool()>&) {
-        return "sha256 of " + std::string(content);
-      };
-  std::vector<std::vector<int64_t>> created_;
-  std::map<int64_t, std::vector<v1::Report>> reports_;
-};
 
 TEST_F(GangRunnerTest, ReportsPointsAndResultsWithProvenanceAndWeights) {
   List({1, 2});
@@ -188,9 +54,10 @@ TEST_F(GangRunnerTest, AMemberFailsAlone) {
 TEST_F(GangRunnerTest, AGangThatDoesNotFitIsTrainedInHalves) {
   List({1, 2, 3, 4, 5});
   Train(Runner(
-      [](const std::vector<v1::JobConfig>& configs) -> absl::StatusOr<std::unique_ptr<Trainer>> {
+      [](const std::vector<v1::JobConfig>& configs,
+         const std::vector<std::string>& checkpoints) -> absl::StatusOr<std::unique_ptr<Trainer>> {
         if (configs.size() > 2) return absl::ResourceExhaustedError("full");
-        return std::make_unique<FakeTrainer>(configs, FinishAll);
+        return std::make_unique<FakeTrainer>(configs, checkpoints, FinishAll);
       }));
   EXPECT_THAT(created_, ElementsAre(ElementsAre(1, 2, 3, 4, 5), ElementsAre(1, 2),
                                     ElementsAre(3, 4, 5), ElementsAre(3), ElementsAre(4, 5)));
@@ -256,7 +123,8 @@ TEST_F(GangRunnerTest, ExceptionsFailTheGangAndNotTheProcess) {
   EXPECT_EQ(FailureOf(2).cause(), v1::WORKER_ERROR);
 
   List({3});
-  Train(Runner([](const std::vector<v1::JobConfig>&) -> absl::StatusOr<std::unique_ptr<Trainer>> {
+  Train(Runner([](const std::vector<v1::JobConfig>&,
+                  const std::vector<std::string>&) -> absl::StatusOr<std::unique_ptr<Trainer>> {
     return absl::InvalidArgumentError("no such device");
   }));
   EXPECT_EQ(FailureOf(3).cause(), v1::WORKER_ERROR);
@@ -303,12 +171,13 @@ TEST_F(GangRunnerTest, DropsReachTheTrainerAndEndInSilence) {
 
 TEST_F(GangRunnerTest, DropsBeforeTheTrainerExistsAreNotLost) {
   List({1, 2, 3, 4});
-  Train(Runner([this](const std::vector<v1::JobConfig>& configs)
-                   -> absl::StatusOr<std::unique_ptr<Trainer>> {
-    List({2, 3});
-    if (configs.size() > 1) return absl::ResourceExhaustedError("full");
-    return std::make_unique<FakeTrainer>(configs, FinishAll);
-  }));
+  Train(Runner(
+      [this](const std::vector<v1::JobConfig>& configs, const std::vector<std::string>& checkpoints)
+          -> absl::StatusOr<std::unique_ptr<Trainer>> {
+        List({2, 3});
+        if (configs.size() > 1) return absl::ResourceExhaustedError("full");
+        return std::make_unique<FakeTrainer>(configs, checkpoints, FinishAll);
+      }));
   EXPECT_THAT(created_, ElementsAre(ElementsAre(1, 2, 3, 4), ElementsAre(2), ElementsAre(3)));
 }
 

@@ -189,7 +189,7 @@ TEST_P(SessionStormTest, EveryJobEndsOnceWhateverGetsLost) {
     session.Apply(coordinator.View());
     if (!session.has_news()) std::this_thread::yield();
   }
-  session.Drain();
+  session.Abandon();
   for (std::thread& slot : slots) slot.join();
   EXPECT_TRUE(coordinator.AllFinished());
 }

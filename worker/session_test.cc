@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include "worker/session_fixture.h"
 
 namespace modlab {
 namespace {
@@ -16,75 +15,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
-
-v1::WorkerView Identity() {
-  v1::WorkerView identity;
-  identity.set_worker_id("0123456789abcdef0123456789abcdef");
-  identity.set_name("host:1");
-  identity.set_slots(2);
-  identity.set_gang_size_max(8);
-  return identity;
-}
-
-void List(v1::CoordinatorView* view, int64_t gang_id, const std::vector<int64_t>& jobs,
-          int32_t attempt = 1) {
-  v1::Gang* gang = view->add_gangs();
-  gang->set_id(gang_id);
-  for (const int64_t job : jobs) {
-    v1::Lease* lease = gang->add_leases();
-    lease->set_job_id(job);
-    lease->set_attempt(attempt);
-  }
-}
-
-v1::CoordinatorView Listing(int64_t gang_id, const std::vector<int64_t>& jobs,
-                            uint64_t acknowledged = 0, int32_t attempt = 1) {
-  v1::CoordinatorView view;
-  List(&view, gang_id, jobs, attempt);
-  view.set_reports_acknowledged(acknowledged);
-  return view;
-}
-
-v1::CoordinatorView ListingNothing(uint64_t acknowledged = 0) {
-  v1::CoordinatorView view;
-  view.set_reports_acknowledged(acknowledged);
-  return view;
-}
-
-v1::Report Point(int64_t iteration = 0) {
-  v1::Report report;
-  report.mutable_point()->set_iteration(iteration);
-  return report;
-}
-
-v1::Report Finished() {
-  v1::Report report;
-  report.mutable_finished()->set_wall_seconds(1);
-  return report;
-}
-
-std::vector<int64_t> HeldJobs(const v1::WorkerView& view) {
-  std::vector<int64_t> jobs;
-  for (const v1::HeldLease& held : view.held()) jobs.push_back(held.job_id());
-  return jobs;
-}
-
-std::vector<uint64_t> Numbers(const v1::WorkerView& view) {
-  std::vector<uint64_t> numbers;
-  for (const v1::Report& report : view.reports()) numbers.push_back(report.number());
-  return numbers;
-}
-
-class SessionTest : public testing::Test {
- protected:
-  explicit SessionTest(ReportLimits limits = {})
-      : session_(Identity(), limits, [this] { ++news_; }) {
-    session_.StreamOpened();
-  }
-
-  int news_ = 0;
-  Session session_;
-};
 
 TEST_F(SessionTest, FirstViewSaysWhoItIsAndThatAllSlotsAreIdle) {
   EXPECT_TRUE(session_.has_news());
@@ -278,13 +208,13 @@ TEST_F(SessionTest, NewsIsTold) {
   EXPECT_EQ(news_, sent) << "a point's acknowledgement changes nothing that is said";
 }
 
-TEST_F(SessionTest, DrainDropsEverythingButReports) {
+TEST_F(SessionTest, AbandonDropsEverythingButReports) {
   session_.Apply(Listing(7, {1}));
   const auto gang = session_.NextGang();
   session_.Add(*gang, 0, Point());
   std::future<std::shared_ptr<Gang>> waiting =
       std::async(std::launch::async, [this] { return session_.NextGang(); });
-  session_.Drain();
+  session_.Abandon();
   EXPECT_EQ(waiting.get(), nullptr);
   EXPECT_TRUE(gang->dropped(0));
   EXPECT_TRUE(session_.has_news());
@@ -359,13 +289,13 @@ TEST_F(SmallSessionTest, ATrainerThatWaitsIsFreedWhenItsMemberIsDropped) {
   EXPECT_FALSE(third.get());
 }
 
-TEST_F(SmallSessionTest, ATrainerThatWaitsIsFreedByDrain) {
+TEST_F(SmallSessionTest, ATrainerThatWaitsIsFreedByAbandon) {
   session_.Apply(Listing(7, {1}));
   const auto gang = session_.NextGang();
   session_.Add(*gang, 0, Point(1));
   session_.Add(*gang, 0, Point(2));
   std::future<bool> third = AddElsewhere(*gang, 0);
-  session_.Drain();
+  session_.Abandon();
   EXPECT_FALSE(third.get());
 }
 

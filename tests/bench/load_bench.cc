@@ -142,7 +142,7 @@ class IdleWorker {
   }
 
   ~IdleWorker() {
-    session_.Drain();
+    session_.Abandon();
     slot_.join();
     link_->Stop(std::chrono::milliseconds(0));
   }
