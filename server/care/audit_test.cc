@@ -1,0 +1,429 @@
+#include "server/care/audit.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "server/care/care_fixture.h"
+
+namespace modlab {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+class AuditTest : public CareFixture {
+ protected:
+  AuditTest() : good_(MakeGoodStore()) {}
+
+  // The audit finds damage of this kind, and none of another.
+  void Expect(const char* kind, const std::string& subject = "") {
+    const Audited audited = AuditIt();
+    ASSERT_EQ(audited.status, absl::OkStatus());
+    EXPECT_THAT(audited.Kinds(), ElementsAre(kind)) << testing::PrintToString(audited.Lines());
+    if (!subject.empty() && !audited.damage.empty()) {
+      EXPECT_EQ(audited.damage[0].subject(), subject);
+    }
+    EXPECT_EQ(audited.summary.damaged(), static_cast<int64_t>(audited.damage.size()));
+  }
+
+  std::string Finished() const { return absl::StrCat("job ", good_.finished); }
+
+  const Good good_;
+};
+
+TEST_F(AuditTest, AGoodStoreHasNoDamage) {
+  const Audited audited = AuditIt();
+  ASSERT_EQ(audited.status, absl::OkStatus());
+  EXPECT_THAT(audited.Lines(), IsEmpty());
+  std::vector<std::string> kinds;
+  for (const v1::Finding& finding : audited.incomplete) kinds.push_back(finding.kind());
+  EXPECT_THAT(kinds, UnorderedElementsAre("unfinished_job", "unfinished_job", "failed_job",
+                                          "cancelled_job"));
+  const v1::AuditSummary& summary = audited.summary;
+  EXPECT_EQ(summary.sweeps(), 1);
+  EXPECT_EQ(summary.jobs(), 5);
+  EXPECT_EQ(summary.configs(), 5);
+  EXPECT_EQ(summary.results(), 1);
+  EXPECT_EQ(summary.points(), 3 + 2 + 1);
+  EXPECT_EQ(summary.artifacts(), 4);
+  EXPECT_EQ(summary.damaged(), 0);
+  EXPECT_EQ(summary.incomplete(), 4);
+}
+
+TEST_F(AuditTest, EveryKindOfJobThatFinishesIsWhole) {
+  Begin();
+  for (const char* architecture : {"mlp", "mha", "rnn"}) {
+    for (const char* model : {"modular", "monolithic"}) {
+      const v1::JobConfig config =
+          Config({{"architecture", architecture}, {"model", model}, {"target", "classification"}});
+      const std::string name = absl::StrCat(architecture, "-", model);
+      Complete(AddGrid(name, config, "rules", {"2"})[0], config);
+    }
+  }
+  const v1::JobConfig odd = Config({{"rules", "3"}, {"modules", "2"}, {"validation_batches", "0"}});
+  Complete(AddGrid("odd", odd, "rules", {"3"})[0], odd);
+  Commit();
+  EXPECT_THAT(AuditIt().Lines(), IsEmpty());
+}
+
+TEST_F(AuditTest, OneSweepAlone) {
+  Begin();
+  const v1::JobConfig config = Config({{"rules", "4"}});
+  const int64_t other = AddGrid("other", config, "rules", {"4"})[0];
+  Complete(other, config);
+  Commit();
+  Break(absl::StrCat("DELETE FROM results WHERE job = ", other));
+  AuditOptions options;
+  options.sweep = "good";
+  EXPECT_THAT(AuditIt(options).Lines(), IsEmpty());
+  options.sweep = "other";
+  EXPECT_EQ(AuditIt(options).Kinds().count("missing_result"), 1u);
+  options.sweep = "none";
+  EXPECT_THAT(AuditIt(options).status, IsStatus(absl::StatusCode::kNotFound));
+}
+
+TEST_F(AuditTest, EndsWhenNobodyListens) {
+  const absl::Status status =
+      Audit(dir_.path(), *artifacts_, {}, [](const v1::AuditResponse&) { return false; });
+  EXPECT_THAT(status, IsStatus(absl::StatusCode::kCancelled));
+}
+
+// -- sweeps and their jobs ------------------------------------------------------
+
+TEST_F(AuditTest, AJobThatTheSpecDoesNotAskFor) {
+  Begin();
+  EXPECT_TRUE(
+      *writer()->LinkJob(Number("good-1"), AddJob(AddSweep("stray"), Config({{"rules", "8"}}))));
+  Commit();
+  const std::set<std::string> kinds = AuditIt().Kinds();
+  EXPECT_EQ(kinds.count("extra_job"), 1u);
+}
+
+TEST_F(AuditTest, AConfigWithoutAJob) {
+  Break(absl::StrCat("DELETE FROM sweep_jobs WHERE job = ", good_.queued));
+  const Audited audited = AuditIt();
+  EXPECT_THAT(audited.Kinds(), ElementsAre("missing_job", "orphan_job"));
+  EXPECT_THAT(audited.damage[0].message(), HasSubstr("model_seed=2"));
+  EXPECT_EQ(audited.summary.configs(), 6);
+}
+
+TEST_F(AuditTest, AConfigTwiceInASweep) {
+  Begin();
+  const v1::JobConfig config = Config({{"model_seed", "0"}});
+  const int64_t copy = *writer()->InsertJob(config, JobKey(config), ShapeKey(config), 1, "", 2000);
+  EXPECT_TRUE(*writer()->LinkJob(Number("good-1"), copy));
+  Commit();
+  Expect("doubled_config", "sweep good-1");
+}
+
+TEST_F(AuditTest, AConfigTwiceWithoutForce) {
+  Break(
+      absl::StrCat("DROP INDEX jobs_by_key; "
+                   "UPDATE jobs SET job_key = (SELECT job_key FROM jobs WHERE id = ",
+                   good_.queued, ") WHERE id = ", good_.cancelled));
+  EXPECT_EQ(AuditIt().Kinds().count("doubled_job"), 1u);
+}
+
+TEST_F(AuditTest, ASpecThatCannotBeRead) {
+  Break("UPDATE sweeps SET spec = x'ffff'");
+  Expect("unreadable");
+}
+
+TEST_F(AuditTest, ASpecThatIsRefused) {
+  BreakBlob<v1::SweepSpec>("SELECT spec FROM sweeps", "UPDATE sweeps SET spec = ?",
+                           [](v1::SweepSpec* spec) { spec->mutable_defaults()->set_rules(-1); });
+  Expect("bad_spec", "sweep good-1");
+}
+
+// -- jobs -------------------------------------------------------------------------
+
+TEST_F(AuditTest, AConfigThatIsNotItsKeys) {
+  BreakConfig(good_.finished, [](v1::JobConfig* config) { config->set_model_seed(77); });
+  Expect("bad_config", Finished());
+}
+
+TEST_F(AuditTest, AConfigThatIsNotCanonical) {
+  BreakConfig(good_.finished, [](v1::JobConfig* config) { config->clear_encoder_dim(); });
+  Expect("bad_config", Finished());
+}
+
+TEST_F(AuditTest, AConfigThatIsRefused) {
+  BreakConfig(good_.finished, [](v1::JobConfig* config) { config->set_rules(0); });
+  Expect("bad_config", Finished());
+}
+
+TEST_F(AuditTest, AConfigThatCannotBeRead) {
+  Break(absl::StrCat("UPDATE jobs SET config = x'ffff' WHERE id = ", good_.finished));
+  Expect("unreadable", Finished());
+}
+
+TEST_F(AuditTest, AMissingResult) {
+  Break(absl::StrCat("DELETE FROM results WHERE job = ", good_.finished));
+  const std::set<std::string> kinds = AuditIt().Kinds();
+  // Nothing says any more what its weights are for.
+  EXPECT_THAT(kinds, ElementsAre("bad_reference", "missing_result"));
+}
+
+TEST_F(AuditTest, AResultOfAJobThatHasNotFinished) {
+  Break(absl::StrCat("INSERT INTO results SELECT ", good_.failed, ", result FROM results"));
+  Expect("unexpected_result", absl::StrCat("job ", good_.failed));
+}
+
+TEST_F(AuditTest, AMetricThatIsMissing) {
+  BreakResult(good_.finished,
+              [](v1::JobResult* result) { result->mutable_metrics()->RemoveLast(); });
+  Expect("missing_metric", Finished());
+  EXPECT_EQ(AuditIt().summary.results(), 0);
+}
+
+TEST_F(AuditTest, AMetricThatIsNoNumber) {
+  BreakResult(good_.finished, [](v1::JobResult* result) {
+    result->mutable_metrics(0)->set_value(std::numeric_limits<double>::quiet_NaN());
+  });
+  Expect("bad_metric", Finished());
+}
+
+TEST_F(AuditTest, AMetricThatIsThereTwice) {
+  BreakPoint(good_.running, 50,
+             [](v1::CurvePoint* point) { *point->add_values() = point->values(0); });
+  Expect("bad_metric", absl::StrCat("job ", good_.running));
+}
+
+TEST_F(AuditTest, ABestCheckpointThatIsMissing) {
+  BreakResult(good_.finished, [](v1::JobResult* result) { result->clear_best(); });
+  const std::set<std::string> kinds = AuditIt().Kinds();
+  EXPECT_THAT(kinds, ElementsAre("bad_best", "bad_reference"));
+}
+
+TEST_F(AuditTest, ABestCheckpointOfNoEvaluation) {
+  BreakResult(good_.finished,
+              [](v1::JobResult* result) { result->mutable_best()->set_iteration(7); });
+  Expect("bad_best", Finished());
+}
+
+TEST_F(AuditTest, AnActivationMatrixOfAnotherShape) {
+  BreakPoint(good_.finished, 100,
+             [](v1::CurvePoint* point) { point->mutable_activation()->set_modules(3); });
+  Expect("bad_activation", Finished());
+}
+
+TEST_F(AuditTest, AnActivationMatrixThatIsMissing) {
+  BreakResult(good_.finished, [](v1::JobResult* result) { result->clear_activation(); });
+  Expect("bad_activation", Finished());
+}
+
+TEST_F(AuditTest, AnActivationMatrixThatIsNoShareOfAWhole) {
+  BreakPoint(good_.finished, 0,
+             [](v1::CurvePoint* point) { point->mutable_activation()->set_values(0, 0.9F); });
+  Expect("bad_activation", Finished());
+}
+
+// -- curves -----------------------------------------------------------------------
+
+TEST_F(AuditTest, AGapInAFinishedCurve) {
+  Break(
+      absl::StrCat("DELETE FROM curve_points WHERE iteration = 50 AND job_id = ", good_.finished));
+  Expect("curve_gap", Finished());
+}
+
+TEST_F(AuditTest, ACurveThatEndsEarly) {
+  Break(
+      absl::StrCat("DELETE FROM curve_points WHERE iteration = 100 AND job_id = ", good_.finished));
+  Expect("curve_gap", Finished());
+}
+
+TEST_F(AuditTest, AGapInARunningCurve) {
+  Break(absl::StrCat("DELETE FROM curve_points WHERE iteration = 0 AND job_id = ", good_.running));
+  Expect("curve_gap", absl::StrCat("job ", good_.running));
+}
+
+TEST_F(AuditTest, APointWhereNothingIsEvaluated) {
+  Begin();
+  EXPECT_EQ(writer()->AppendPoint(good_.running, MakePoint(Config({}), 51)), absl::OkStatus());
+  Commit();
+  Expect("curve_extra", absl::StrCat("job ", good_.running));
+}
+
+TEST_F(AuditTest, APointUnderAnotherIteration) {
+  BreakPoint(good_.finished, 50, [](v1::CurvePoint* point) { point->set_iteration(49); });
+  Expect("bad_point", Finished());
+}
+
+TEST_F(AuditTest, APointThatCannotBeRead) {
+  Break(absl::StrCat("UPDATE curve_points SET point = x'ffff' WHERE job_id = ", good_.finished));
+  Expect("unreadable", Finished());
+}
+
+TEST_F(AuditTest, AFinishedJobThatIsNotAtItsEnd) {
+  Break(absl::StrCat("UPDATE jobs SET iteration = 99 WHERE id = ", good_.finished));
+  Expect("bad_progress", Finished());
+}
+
+// -- artifacts ----------------------------------------------------------------------
+
+class ArtifactAuditTest : public AuditTest {
+ protected:
+  ArtifactAuditTest()
+      : weights_(Get(good_.finished).result().checkpoint_sha256()), file_(FileOf(weights_)) {}
+  const std::string weights_, file_;
+};
+
+TEST_F(ArtifactAuditTest, AFileThatIsMissing) {
+  std::filesystem::remove(file_);
+  Expect("bad_artifact", "artifact " + weights_);
+}
+
+TEST_F(ArtifactAuditTest, AFileOfAnotherSize) {
+  std::ofstream(file_, std::ios::app) << "x";
+  Expect("bad_artifact", "artifact " + weights_);
+}
+
+TEST_F(ArtifactAuditTest, AFileOfOtherContent) {
+  std::fstream(file_) << "L";
+  Expect("bad_artifact", "artifact " + weights_);
+  AuditOptions options;
+  options.checksums = false;
+  EXPECT_THAT(AuditIt(options).Lines(), IsEmpty());
+  options = {};
+  options.sweep = "good";
+  EXPECT_THAT(AuditIt(options).Kinds(), ElementsAre("bad_artifact"));
+}
+
+TEST_F(ArtifactAuditTest, AFileThatNothingKnows) {
+  const std::string sha256(64, 'c');
+  std::filesystem::create_directories(dir_.path() + "/artifacts/cc");
+  std::ofstream(FileOf(sha256)) << "x";
+  std::ofstream(dir_.path() + "/artifacts/notes.txt") << "x";
+  Expect("orphan_artifact");
+  EXPECT_EQ(AuditIt().damage.size(), 2u);
+}
+
+TEST_F(ArtifactAuditTest, AnArtifactThatNothingNeedsIsNone) {
+  Begin();
+  const std::string with_file = Put("unused");
+  EXPECT_EQ(writer()->RegisterArtifact(std::string(64, 'd'), 1, 2500), absl::OkStatus());
+  Commit();
+  EXPECT_THAT(AuditIt().Lines(), IsEmpty());
+}
+
+TEST_F(ArtifactAuditTest, AReferenceThatIsMissing) {
+  Break(absl::StrCat("DELETE FROM artifact_refs WHERE role = 1 AND job = ", good_.finished));
+  Expect("bad_reference", Finished());
+}
+
+TEST_F(ArtifactAuditTest, AReferenceWithoutReason) {
+  Break(absl::StrCat("INSERT INTO artifact_refs VALUES ('", weights_, "', 3, ", good_.cancelled,
+                     ")"));
+  Expect("bad_reference", absl::StrCat("job ", good_.cancelled));
+}
+
+TEST_F(ArtifactAuditTest, ReferencesThatAreMiscounted) {
+  Break("UPDATE artifacts SET refs = 2 WHERE sha256 = '" + weights_ + "'");
+  Expect("bad_reference_count", "artifact " + weights_);
+}
+
+TEST_F(ArtifactAuditTest, ARowThatIsMissing) {
+  Break("DELETE FROM artifacts WHERE sha256 = '" + weights_ + "'");
+  const std::set<std::string> kinds = AuditIt().Kinds();
+  EXPECT_THAT(kinds, ElementsAre("broken_reference", "orphan_artifact"));
+}
+
+TEST_F(ArtifactAuditTest, ACheckpointOfAFinishedJob) {
+  Break(absl::StrCat("UPDATE jobs SET checkpoint_iteration = 10 WHERE id = ", good_.finished));
+  Expect("bad_checkpoint", Finished());
+}
+
+// -- events -------------------------------------------------------------------------
+
+TEST_F(AuditTest, NoEvents) {
+  Break(absl::StrCat("DELETE FROM job_events WHERE job = ", good_.failed));
+  Expect("bad_events", absl::StrCat("job ", good_.failed));
+}
+
+TEST_F(AuditTest, AnEventThatIsMissing) {
+  Break(absl::StrCat("DELETE FROM job_events WHERE n = 2 AND job = ", good_.finished));
+  Expect("bad_events", Finished());
+}
+
+TEST_F(AuditTest, TheLastEventIsMissing) {
+  Break(absl::StrCat("DELETE FROM job_events WHERE n = 3 AND job = ", good_.finished));
+  Expect("bad_events", Finished());
+}
+
+TEST_F(AuditTest, TwoFinishes) {
+  Break(
+      absl::StrCat("INSERT INTO job_events SELECT job, 4, time_us, kind, attempt, worker, "
+                   "iteration, reason, cause FROM job_events WHERE n = 3 AND job = ",
+                   good_.finished));
+  Expect("bad_events", Finished());
+}
+
+TEST_F(AuditTest, AnAttemptThatIsLeasedAgain) {
+  Begin();
+  Start(good_.queued, 2);
+  Commit();
+  EXPECT_THAT(AuditIt().Lines(), IsEmpty());
+  Break(absl::StrCat("UPDATE job_events SET attempt = 1 WHERE kind = 2 AND job = ", good_.queued));
+  Expect("bad_events", absl::StrCat("job ", good_.queued));
+}
+
+TEST_F(AuditTest, AFinishOfAnotherAttempt) {
+  Break(absl::StrCat("UPDATE job_events SET attempt = 7 WHERE n = 3 AND job = ", good_.finished));
+  Expect("bad_events", Finished());
+}
+
+TEST_F(AuditTest, AWholeLifeIsLegal) {
+  Begin();
+  v1::Failure failure;
+  failure.set_cause(v1::WORKER_LOST);
+  EXPECT_EQ(writer()->RequeueJob(good_.running, 1, failure, 0, 5000), absl::OkStatus());
+  Start(good_.running, 2);
+  EXPECT_EQ(writer()->FailJob(good_.running, failure, 5100), absl::OkStatus());
+  EXPECT_EQ(writer()->RetryJob(good_.running, 5200), absl::OkStatus());
+  Start(good_.running, 3);
+  EXPECT_EQ(writer()->CancelJob(good_.running, "", 5300), absl::OkStatus());
+  EXPECT_EQ(writer()->RetryJob(good_.running, 5400), absl::OkStatus());
+  EXPECT_EQ(writer()->CancelJob(good_.running, "", 5500), absl::OkStatus());
+  Commit();
+  EXPECT_THAT(AuditIt().Lines(), IsEmpty());
+}
+
+TEST_F(AuditTest, JobsOlderThanEventsNeedNone) {
+  // Jobs come in the order of their ids.
+  Break(absl::StrCat("DELETE FROM job_events WHERE job <= ", good_.running));
+  BreakConfig(good_.finished, [](v1::JobConfig* config) { config->clear_encoder_dim(); });
+  EXPECT_THAT(AuditIt().Lines(), IsEmpty());
+  Begin();
+  EXPECT_EQ(writer()->ReleaseJob(good_.running, 60, "", 5000), absl::OkStatus());
+  Start(good_.running, 2);
+  Commit();
+  EXPECT_THAT(AuditIt().Lines(), IsEmpty());
+}
+
+// -- the file -------------------------------------------------------------------------
+
+TEST_F(AuditTest, ARowThatRefersToNone) {
+  Break("INSERT INTO curve_points VALUES (999, 0, x'')");
+  Expect("broken_reference", "database");
+}
+
+TEST_F(AuditTest, AnIndexThatIsDamaged) {
+  // SQLite takes an index for what it says it is.
+  Break(
+      "PRAGMA writable_schema = ON;"
+      "UPDATE sqlite_schema SET sql = 'CREATE INDEX jobs_unfinished ON jobs (id) WHERE state "
+      "IN (3, 4)' WHERE name = 'jobs_unfinished';");
+  Expect("broken_page", "database");
+}
+
+TEST_F(AuditTest, AnotherSchemaIsRefused) {
+  Break("PRAGMA user_version = 1");
+  EXPECT_THAT(AuditIt().status, IsStatus(absl::StatusCode::kFailedPrecondition));
+}
+
+}  // namespace
+}  // namespace modlab
