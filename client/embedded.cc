@@ -25,6 +25,8 @@ constexpr char kSocketName[] = "/modlabd.sock";
 constexpr char kTemplate[] = "/modlab-XXXXXX";
 // A lost worker's jobs are given away after so long; all is on one machine here.
 constexpr char kLeaseSeconds[] = "10";
+// For workers to hand back what they train; less than what the supervisor gives them.
+constexpr char kGraceSeconds[] = "8";
 
 absl::StatusOr<std::string> MakeSocketDirectory() {
   const char* chosen = std::getenv("TMPDIR");
@@ -87,9 +89,9 @@ absl::Status Embedded::StartWorkers(const WorkerOptions& options) {
   if (!program.ok()) return program.status();
   for (int i = 1; i <= options.workers; ++i) {
     const std::string name = absl::StrCat("worker-", i);
-    std::vector<std::string> argv = {*program,       "--server",          address_, "--device",
-                                     options.device, "--slots",           "1",      "--name",
-                                     name,           "--exit-with-parent"};
+    std::vector<std::string> argv = {
+        *program, "--server", address_, "--device",        options.device, "--slots",
+        "1",      "--name",   name,     "--grace-seconds", kGraceSeconds,  "--exit-with-parent"};
     if (options.gang > 0) {
       argv.push_back("--gang");
       argv.push_back(absl::StrCat(options.gang));

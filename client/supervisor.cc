@@ -20,7 +20,7 @@ namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(20);
 constexpr absl::Duration kReadyTimeout = absl::Seconds(30);
-constexpr absl::Duration kEndTimeout = absl::Seconds(5);
+constexpr absl::Duration kEndTimeout = absl::Seconds(10);
 constexpr absl::Duration kRestartDelay = absl::Milliseconds(200);
 constexpr absl::Duration kRestartWindow = absl::Minutes(1);
 constexpr size_t kRestartsMax = 5;

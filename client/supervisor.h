@@ -52,7 +52,7 @@ class Supervisor {
   // given up.
   absl::Status status() const;
 
-  // Ends all programs but the first (SIGTERM, after 5 s SIGKILL), then the first,
+  // Ends all programs but the first (SIGTERM, after 10 s SIGKILL), then the first,
   // which the others may depend on, and waits for them. Nothing can be started
   // afterwards. Calling it again does nothing.
   void Stop();

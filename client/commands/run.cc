@@ -95,8 +95,8 @@ absl::StatusOr<int> Run(const Options& options) {
                       ? absl::StrCat("The sweep goes on; see `modlab watch ", id, flags, "`.")
                       : absl::StrCat(
                             "Stopped. Go on with `modlab run ", options.file, flags,
-                            "`: what is finished is not trained again. Or drop it: `modlab "
-                            "cancel ",
+                            "`: what is finished is not trained again, and what was begun goes "
+                            "on where it stopped. Or drop it: `modlab cancel ",
                             id, flags, "`."))
               << "\n";
     return sweep.status();
