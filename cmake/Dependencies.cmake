@@ -25,6 +25,16 @@ find_library(LIBZIP_LIBRARY zip REQUIRED)
 add_library(libzip::zip UNKNOWN IMPORTED)
 set_target_properties(libzip::zip PROPERTIES IMPORTED_LOCATION ${LIBZIP_LIBRARY}
                       INTERFACE_INCLUDE_DIRECTORIES ${LIBZIP_INCLUDE_DIR})
+# prometheus-cpp 1.0: its config wants all that its other libraries are built on
+find_path(PROMETHEUS_INCLUDE_DIR prometheus/text_serializer.h REQUIRED)
+find_library(PROMETHEUS_LIBRARY prometheus-cpp-core REQUIRED)
+add_library(prometheus::core UNKNOWN IMPORTED)
+set_target_properties(prometheus::core PROPERTIES IMPORTED_LOCATION ${PROMETHEUS_LIBRARY}
+                      INTERFACE_INCLUDE_DIRECTORIES ${PROMETHEUS_INCLUDE_DIR})
+find_package(PkgConfig REQUIRED)
+# Debian's is compiled, with definitions that whoever uses it has to repeat
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET GLOBAL cpp-httplib>=0.11)
+add_library(httplib::httplib ALIAS PkgConfig::HTTPLIB)
 if(MODLAB_TORCH)
   set(CMAKE_MESSAGE_LOG_LEVEL ERROR)         # Debian 13's warns of a kineto that it does without
   find_package(Torch 1.13 REQUIRED)          # CMAKE_PREFIX_PATH chooses another

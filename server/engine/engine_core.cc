@@ -133,6 +133,7 @@ void EngineCore::Flush(int64_t now_us) {
   }
   if (!committed.ok() || !trouble.ok()) {
     trouble_ = committed.ok() ? trouble : committed;
+    trouble_us_ = now_us;
     NoticeTroubleTime(now_us, now_us);
   } else if (wrote) {
     trouble_ = absl::OkStatus();
@@ -227,6 +228,7 @@ EngineStatus EngineCore::GetStatus(int64_t now_us) {
   // Not known is not a reason to say nothing of the rest.
   view.set_artifacts_bytes(writer_->ArtifactBytes().value_or(0));
   view.set_trouble(std::string(trouble_.message()));
+  if (!trouble_.ok()) status.trouble_us = trouble_us_;
   return status;
 }
 

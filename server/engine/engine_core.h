@@ -43,6 +43,8 @@ namespace modlab {
 struct EngineStatus {
   // All but version, database_bytes and free_bytes.
   v1::CoordinatorStatus view;
+  // When something could last not be written, while view.trouble says why; else 0.
+  int64_t trouble_us = 0;
   Tally since_start;
 };
 
@@ -121,6 +123,7 @@ class EngineCore {
   int64_t own_steps_from_us_ = 0;
 
   absl::Status trouble_;      // why nothing can be written
+  int64_t trouble_us_ = 0;    // when that was found
   absl::Status new_trouble_;  // since the last commit
   // The last time, or times close together, at which reports could not be taken.
   int64_t trouble_began_us_ = 0;
