@@ -198,7 +198,7 @@ TEST_F(RankQueryTest, TheVoteIsOverTheModelSeedsThatAllHave) {
   AddUnfinished("modular", {{"model_seed", "1"}});
   ASSERT_EQ(writer()->FailJob(AddUnfinished("modular", {{"model_seed", "2"}}), v1::Failure(), 1),
             absl::OkStatus());
-  ASSERT_EQ(writer()->CancelJob(AddUnfinished("modular", {{"model_seed", "6"}}), 1),
+  ASSERT_EQ(writer()->CancelJob(AddUnfinished("modular", {{"model_seed", "6"}}), "", 1),
             absl::OkStatus());
   const v1::RankModelsResponse response = Rank(Request());
   EXPECT_EQ(Rows(response)[0], " all id MONOLITHIC=1 MODULAR=0 of 1+0");

@@ -107,7 +107,7 @@ TEST_F(ResultsQueryTest, OnlyFinishedJobsCount) {
   const int64_t failed = AddJob(sweep_, Config({{"model_seed", "3"}}));
   ASSERT_EQ(writer()->FailJob(failed, v1::Failure(), 1), absl::OkStatus());
   const int64_t cancelled = AddJob(sweep_, Config({{"model_seed", "4"}}));
-  ASSERT_EQ(writer()->CancelJob(cancelled, 1), absl::OkStatus());
+  ASSERT_EQ(writer()->CancelJob(cancelled, "", 1), absl::OkStatus());
   const v1::QueryResultsResponse response = Query(Request({}, {"id"}));
   EXPECT_THAT(Rows(response), ElementsAre(" id n=1 mean=1"));
   EXPECT_EQ(response.jobs_finished(), 1);

@@ -80,6 +80,14 @@ TEST_F(MigrationsTest, AFileThatIsNoDatabaseIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(File()));
 }
 
+TEST_F(MigrationsTest, AnUnknownVfsIsRefused) {
+  StoreOptions options;
+  options.vfs = "no-such-vfs";
+  const absl::Status status = Store::Open(dir_.path(), options).status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no-such-vfs"));
+}
+
 TEST_F(MigrationsTest, ADirectoryThatIsNotThereIsRefused) {
   EXPECT_THAT(Store::Open(dir_.path() + "/none").status(),
               IsStatus(absl::StatusCode::kFailedPrecondition));
