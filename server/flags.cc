@@ -69,6 +69,19 @@ void AddFlags(CLI::App* app, Flags* flags) {
          },
          "Where to listen: HOST:PORT (port 0: any free one) or unix:PATH")
       ->default_str(flags->listen.ToString());
+  app->add_option("--tls-cert", flags->security.tls_cert,
+                  "Certificate of this coordinator, with those that lead to its root (PEM); read "
+                  "again when it changes, as are the next two")
+      ->type_name("FILE");
+  app->add_option("--tls-key", flags->security.tls_key, "Its private key (PEM)")->type_name("FILE");
+  app->add_option("--tls-client-ca", flags->security.tls_client_ca,
+                  "Callers must show a certificate that those in FILE (PEM) signed")
+      ->type_name("FILE");
+  app->add_flag("--require-tokens", flags->security.require_tokens,
+                "Ask for tokens also at a Unix socket and on loopback, as is done on a network");
+  app->add_flag("--insecure", flags->security.insecure,
+                "Listen on a network without TLS and tokens: everyone who can reach it may do "
+                "everything");
   app->add_option("--lease-seconds", flags->lease_seconds,
                   "A worker that is silent for so long loses its jobs")
       ->check(CLI::Range(0.1, 86400.0))
@@ -96,8 +109,22 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "All weights and checkpoints together take no more; 0: as much as their disk has")
       ->check(CLI::Range(0.0, kGibMax))
       ->capture_default_str();
+  app->add_option_function<std::string>(
+         "--metrics",
+         [flags](const std::string& text) {
+           flags->metrics = OrThrow("--metrics", ParseListenAddress(text));
+           if (flags->metrics->is_unix()) {
+             throw CLI::ValidationError("--metrics", "\"" + text + "\" is no HOST:PORT");
+           }
+         },
+         "Where to serve /metrics (Prometheus), /healthz and /readyz over HTTP; they only tell "
+         "how much there is of what, to everyone who reaches them. Without it: nowhere")
+      ->type_name("HOST:PORT");
   app->add_option("--log-level", flags->log_level, "What to log on standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+  app->add_option("--log-format", flags->log_format, "As lines for people, or of JSON")
+      ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   app->add_flag("--exit-with-parent", flags->exit_with_parent,
                 "Stop when the process that started this one ends");

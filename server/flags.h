@@ -4,6 +4,7 @@
 #define MODLAB_SERVER_FLAGS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -12,6 +13,7 @@
 #include "server/engine/engine.h"
 #include "server/queue/queue.h"
 #include "server/services/listen_address.h"
+#include "server/services/security.h"
 #include "server/store/artifacts.h"
 #include "server/store/store.h"
 
@@ -20,12 +22,15 @@ namespace modlab {
 struct Flags {
   std::string data_dir = "./modlab-data";
   ListenAddress listen{"", "127.0.0.1", 7070};
+  Security security;
   double lease_seconds = 10.0;
   Queue::Retries retries;
   double backoff_seconds = 1.0;
   double store_max_gib = 0.0;
   double artifacts_max_gib = 0.0;
+  std::optional<ListenAddress> metrics;  // absent: none
   std::string log_level = "info";
+  std::string log_format = "text";
   bool exit_with_parent = false;
 };
 

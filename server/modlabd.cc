@@ -4,12 +4,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -18,13 +20,17 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/access/tokens_command.h"
+#include "lib/log/log.h"
 #include "server/engine/engine.h"
 #include "server/flags.h"
+#include "server/services/security.h"
 #include "server/services/server.h"
+#include "server/status/status_reader.h"
+#include "server/status/status_server.h"
 #include "server/store/artifacts.h"
 #include "server/store/data_dir.h"
 #include "server/store/store.h"
-#include "spdlog/sinks/stdout_color_sinks.h"
 #include "spdlog/spdlog.h"
 
 namespace modlab {
@@ -64,11 +70,39 @@ void EndIfStoppingHangs() {
   }).detach();
 }
 
+// Each connection is a file; the usual limit of 1024 is for programs that may still
+// use select().
+void OpenManyFiles() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Null where it is not wanted. The engine must outlive it.
+absl::StatusOr<std::unique_ptr<StatusServer>> ServeStatus(const Flags& flags, Engine* engine) {
+  if (!flags.metrics.has_value()) return nullptr;
+  ListenAddress address = *flags.metrics;
+  auto server = StatusServer::Start(
+      address.host, address.port,
+      [engine, data_dir = flags.data_dir] { return ReadStatus(engine, data_dir); });
+  if (!server.ok()) return server;
+  address.port = (*server)->port();
+  spdlog::info("metrics, health and readiness at http://{}/{}", address.ToString(),
+               address.is_local() ? "" : ", for everyone who reaches it");
+  return server;
+}
+
 int Run(const Flags& flags, const sigset_t& stop_signals) {
-  if (!flags.listen.is_local()) {
+  const absl::Status secure = CheckSecurity(flags.listen, flags.security, flags.data_dir);
+  if (!secure.ok()) {
+    Fail(secure);
+    return kExitUsage;
+  }
+  if (flags.security.insecure && !flags.listen.is_local()) {
     spdlog::warn(
-        "{} can be reached from other machines, and there is NO AUTHENTICATION: everyone who "
-        "reaches it can submit, cancel and read. Listen there in trusted networks only.",
+        "{} can be reached from other machines, and --insecure lets EVERYONE who reaches it "
+        "submit, cancel, read and train, unseen and as often as they like",
         flags.listen.ToString());
   }
   absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Acquire(flags.data_dir);
@@ -83,8 +117,12 @@ int Run(const Flags& flags, const sigset_t& stop_signals) {
       store->get(), (*store)->writer(), artifacts->get(), SteadyUnixClock(), EngineOptions(flags));
   if (!engine.ok()) return Fail(engine.status());
   absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Start(store->get(), artifacts->get(), engine->get(), flags.listen);
+      Server::Start(store->get(), artifacts->get(), engine->get(), flags.listen,
+                    {flags.security, flags.data_dir});
   if (!server.ok()) return Fail(server.status());
+  absl::StatusOr<std::unique_ptr<StatusServer>> status_server =
+      ServeStatus(flags, engine->get());
+  if (!status_server.ok()) return Fail(status_server.status());
   const std::string listens_at = (*server)->address().ToString();
   absl::Status announced = (*data_dir)->SetAddress(listens_at);
   if (!announced.ok()) return Fail(announced);
@@ -108,14 +146,27 @@ int Main(int argc, char** argv) {
       "their results.",
       "modlabd");
   app.footer(
-      "Example: modlabd --data-dir /srv/modlab --listen 10.0.0.1:7070\n"
+      "Examples:\n"
+      "  modlabd --data-dir /srv/modlab\n"
+      "  modlabd tokens create --name ada --role admin --data-dir /srv/modlab > ada.token\n"
+      "  modlabd --data-dir /srv/modlab --listen 10.0.0.1:7070 --tls-cert cert.pem --tls-key "
+      "key.pem\n"
       "Exit codes: 0 stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage.");
   app.set_version_flag("--version", std::string("modlabd ") + MODLAB_VERSION);
   AddFlags(&app, &flags);
+  std::function<absl::Status()> action;  // of a subcommand
+  AddTokensCommand(&app, &action);
+  app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (action != nullptr) {
+    const absl::Status done = action();
+    if (done.ok()) return 0;
+    Fail(done);
+    return absl::IsInvalidArgument(done) ? kExitUsage : kExitFailure;
   }
 
   // Blocked in all threads to come; Run() waits for them.
@@ -129,10 +180,10 @@ int Main(int argc, char** argv) {
   if (flags.exit_with_parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) return kExitFailure;
   }
+  OpenManyFiles();
   // A port that is taken is told by us, in one line.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("modlabd"));
-  spdlog::set_level(spdlog::level::from_str(flags.log_level));
+  StartLog("modlabd", flags.log_level, flags.log_format);
   return Run(flags, stop_signals);
 }
 

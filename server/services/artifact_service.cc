@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "server/services/stall_watch.h"
 #include "server/services/status.h"
 
 namespace modlab {
@@ -28,15 +29,17 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
         engine_(engine),
         pool_(pool),
         context_(context),
-        response_(response) {
-    StartRead(&piece_);
+        response_(response),
+        watch_(context) {
+    AwaitPiece();
   }
 
   void OnReadDone(bool ok) override {
+    watch_.End();
     absl::Status posted = pool_->Post([this, ok] {
       absl::Status status = ok ? Append() : Complete();
       if (ok && status.ok()) {
-        StartRead(&piece_);
+        AwaitPiece();
       } else {
         Finish(ToGrpcStatus(status));
       }
@@ -47,6 +50,11 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
   void OnDone() override { delete this; }
 
  private:
+  void AwaitPiece() {
+    watch_.Begin();
+    StartRead(&piece_);
+  }
+
   absl::Status Append() {
     if (piece_.data().size() > kPieceBytesMax) {
       return absl::InvalidArgumentError(absl::StrCat("data has ", piece_.data().size(),
@@ -87,16 +95,19 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
   v1::UploadArtifactResponse* const response_;
   v1::UploadArtifactRequest piece_;
   std::unique_ptr<ArtifactUpload> upload_;
+  StallWatch watch_;
 };
 
 class Download final : public grpc::ServerWriteReactor<v1::DownloadArtifactResponse> {
  public:
-  Download(const Artifacts* artifacts, TaskPool* pool, std::string sha256)
-      : artifacts_(artifacts), pool_(pool), sha256_(std::move(sha256)) {
+  Download(const Artifacts* artifacts, TaskPool* pool, grpc::CallbackServerContext* context,
+           std::string sha256)
+      : artifacts_(artifacts), pool_(pool), sha256_(std::move(sha256)), watch_(context) {
     PostNext();
   }
 
   void OnWriteDone(bool ok) override {
+    watch_.End();
     if (ok) {
       PostNext();
     } else {
@@ -111,6 +122,7 @@ class Download final : public grpc::ServerWriteReactor<v1::DownloadArtifactRespo
     absl::Status posted = pool_->Post([this] {
       absl::Status status = Next();
       if (status.ok() && !piece_.data().empty()) {
+        watch_.Begin();
         StartWrite(&piece_);
       } else {
         Finish(ToGrpcStatus(status));
@@ -136,6 +148,7 @@ class Download final : public grpc::ServerWriteReactor<v1::DownloadArtifactRespo
   const std::string sha256_;
   std::unique_ptr<ArtifactReader> reader_;
   v1::DownloadArtifactResponse piece_;
+  StallWatch watch_;
 };
 
 }  // namespace
@@ -146,8 +159,8 @@ grpc::ServerReadReactor<v1::UploadArtifactRequest>* ArtifactServiceImpl::UploadA
 }
 
 grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactServiceImpl::DownloadArtifact(
-    grpc::CallbackServerContext* /*context*/, const v1::DownloadArtifactRequest* request) {
-  return new Download(artifacts_, pool_, request->sha256());
+    grpc::CallbackServerContext* context, const v1::DownloadArtifactRequest* request) {
+  return new Download(artifacts_, pool_, context, request->sha256());
 }
 
 }  // namespace modlab

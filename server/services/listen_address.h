@@ -5,7 +5,6 @@
 
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -17,7 +16,8 @@ struct ListenAddress {
   int port = 0;      // 0: any that is free
 
   bool is_unix() const { return !path.empty(); }
-  // Only processes of this machine can reach it.
+  // Only processes of this machine can reach it: a Unix socket, localhost, 127.0.0.1
+  // or ::1.
   bool is_local() const;
   // As users and gRPC write it: "unix:/path", "host:port", "[::1]:port".
   std::string ToString() const;
@@ -26,11 +26,6 @@ struct ListenAddress {
 // Reads "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". INVALID_ARGUMENT says what is
 // allowed.
 absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text);
-
-// Why the address cannot be listened at, by trying: FAILED_PRECONDITION with
-// the system's reason, or OK. gRPC does not tell, and would take a Unix socket
-// away from whoever listens at it.
-absl::Status CheckListenAddress(const ListenAddress& address);
 
 }  // namespace modlab
 

@@ -31,35 +31,35 @@ absl::Status Answer(absl::StatusOr<Response> (*query)(Store*, const Request&), S
 grpc::ServerUnaryReactor* ResultsServiceImpl::QueryResults(grpc::CallbackServerContext* context,
                                                            const v1::QueryResultsRequest* request,
                                                            v1::QueryResultsResponse* response) {
-  return RunUnary(pool_, context,
-                  [=] { return Answer(&modlab::QueryResults, store_, *request, response); });
+  return RunLargeUnary(pool_, context, response,
+                       [=] { return Answer(&modlab::QueryResults, store_, *request, response); });
 }
 
 grpc::ServerUnaryReactor* ResultsServiceImpl::QueryCurves(grpc::CallbackServerContext* context,
                                                           const v1::QueryCurvesRequest* request,
                                                           v1::QueryCurvesResponse* response) {
-  return RunUnary(pool_, context,
-                  [=] { return Answer(&modlab::QueryCurves, store_, *request, response); });
+  return RunLargeUnary(pool_, context, response,
+                       [=] { return Answer(&modlab::QueryCurves, store_, *request, response); });
 }
 
 grpc::ServerUnaryReactor* ResultsServiceImpl::RankModels(grpc::CallbackServerContext* context,
                                                          const v1::RankModelsRequest* request,
                                                          v1::RankModelsResponse* response) {
-  return RunUnary(pool_, context,
-                  [=] { return Answer(&modlab::RankModels, store_, *request, response); });
+  return RunLargeUnary(pool_, context, response,
+                       [=] { return Answer(&modlab::RankModels, store_, *request, response); });
 }
 
 grpc::ServerUnaryReactor* ResultsServiceImpl::ComparePairs(grpc::CallbackServerContext* context,
                                                            const v1::ComparePairsRequest* request,
                                                            v1::ComparePairsResponse* response) {
-  return RunUnary(pool_, context,
-                  [=] { return Answer(&modlab::ComparePairs, store_, *request, response); });
+  return RunLargeUnary(pool_, context, response,
+                       [=] { return Answer(&modlab::ComparePairs, store_, *request, response); });
 }
 
 grpc::ServerUnaryReactor* ResultsServiceImpl::GetJobCurve(grpc::CallbackServerContext* context,
                                                           const v1::GetJobCurveRequest* request,
                                                           v1::GetJobCurveResponse* response) {
-  return RunUnary(pool_, context, [=]() -> absl::Status {
+  return RunLargeUnary(pool_, context, response, [=]() -> absl::Status {
     absl::StatusOr<std::vector<v1::CurvePoint>> points = store_->ReadCurve(request->id());
     if (!points.ok()) return points.status();
     for (v1::CurvePoint& point : *points) *response->add_points() = std::move(point);

@@ -30,7 +30,7 @@ class ServicesFixture : public StoreFixture {
   ServicesFixture() {
     artifacts_ = *Artifacts::Open(dir_.path());
     engine_ = *Engine::Start(
-        store_.get(), writer(),
+        store_.get(), writer(), artifacts_.get(),
         [] {
           const auto now = std::chrono::system_clock::now().time_since_epoch();
           return int64_t{std::chrono::duration_cast<std::chrono::microseconds>(now).count()};

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "server/query/answer_limit.h"
+#include "server/services/call_guard.h"
 #include "server/services/unary.h"
 #include "server/store/page_token.h"
 
@@ -35,12 +37,13 @@ std::vector<v1::FieldFilter> Filters(const v1::ListJobsRequest& request) {
 // -- handlers ------------------------------------------------------------------
 
 absl::Status SweepServiceImpl::Create(const v1::CreateSweepRequest& request,
-                                      v1::CreateSweepResponse* response) {
+                                      const std::string& user, v1::CreateSweepResponse* response) {
   CreatedSweep created;
   {
     const std::lock_guard<std::mutex> lock(plan_mutex_);
     absl::StatusOr<SweepPlan> plan = PlanSweep(request);
     if (!plan.ok()) return plan.status();
+    if (!user.empty()) plan->user = user;
     absl::StatusOr<CreatedSweep> answer = engine_->CreateSweep(*plan);
     if (!answer.ok()) return answer.status();
     created = *std::move(answer);
@@ -151,19 +154,22 @@ absl::Status SweepServiceImpl::FillSpeed(v1::Sweep* sweep) {
 grpc::ServerUnaryReactor* SweepServiceImpl::CreateSweep(grpc::CallbackServerContext* context,
                                                         const v1::CreateSweepRequest* request,
                                                         v1::CreateSweepResponse* response) {
-  return RunUnary(pool_, context, [=] { return Create(*request, response); });
+  return RunUnary(pool_, context, [=] {
+    return Create(*request, access_->User(AuthorizationOf(*context), absl::Now()), response);
+  });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(grpc::CallbackServerContext* context,
                                                      const v1::GetSweepRequest* request,
                                                      v1::Sweep* response) {
-  return RunUnary(pool_, context, [=] { return ReadSweep(request->sweep(), response); });
+  return RunLargeUnary(pool_, context, response,
+                       [=] { return ReadSweep(request->sweep(), response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(grpc::CallbackServerContext* context,
                                                        const v1::ListSweepsRequest* request,
                                                        v1::ListSweepsResponse* response) {
-  return RunUnary(pool_, context, [=]() -> absl::Status {
+  return RunLargeUnary(pool_, context, response, [=]() -> absl::Status {
     absl::StatusOr<v1::ListSweepsResponse> page =
         store_->ListSweeps(request->page_size(), request->page_token());
     if (!page.ok()) return page.status();
@@ -208,7 +214,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ExtendSweep(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(grpc::CallbackServerContext* context,
                                                    const v1::GetJobRequest* request,
                                                    v1::Job* response) {
-  return RunUnary(pool_, context, [=]() -> absl::Status {
+  return RunLargeUnary(pool_, context, response, [=]() -> absl::Status {
     absl::StatusOr<v1::Job> job = store_->GetJob(request->id());
     if (!job.ok()) return job.status();
     *response = *std::move(job);
@@ -219,13 +225,13 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* SweepServiceImpl::ListJobs(grpc::CallbackServerContext* context,
                                                      const v1::ListJobsRequest* request,
                                                      v1::ListJobsResponse* response) {
-  return RunUnary(pool_, context, [=] { return ListJobsPage(*request, response); });
+  return RunLargeUnary(pool_, context, response, [=] { return ListJobsPage(*request, response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::ListJobEvents(grpc::CallbackServerContext* context,
                                                           const v1::ListJobEventsRequest* request,
                                                           v1::ListJobEventsResponse* response) {
-  return RunUnary(pool_, context, [=]() -> absl::Status {
+  return RunLargeUnary(pool_, context, response, [=]() -> absl::Status {
     absl::StatusOr<std::vector<v1::JobEvent>> events = store_->ReadEvents(request->id());
     if (!events.ok()) return events.status();
     for (v1::JobEvent& event : *events) *response->add_events() = std::move(event);

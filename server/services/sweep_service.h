@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "modlab/v1/sweep.grpc.pb.h"
+#include "server/access/access.h"
 #include "server/engine/engine.h"
 #include "server/services/task_pool.h"
 #include "server/store/store.h"
@@ -18,8 +19,8 @@ namespace modlab {
 // Thread-safe. All that it is given must outlive it.
 class SweepServiceImpl final : public v1::SweepService::CallbackService {
  public:
-  SweepServiceImpl(Store* store, Engine* engine, TaskPool* pool)
-      : store_(store), engine_(engine), pool_(pool) {}
+  SweepServiceImpl(Store* store, Engine* engine, Access* access, TaskPool* pool)
+      : store_(store), engine_(engine), access_(access), pool_(pool) {}
 
   grpc::ServerUnaryReactor* CreateSweep(grpc::CallbackServerContext* context,
                                         const v1::CreateSweepRequest* request,
@@ -55,7 +56,9 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
                                       v1::RetryJobsResponse* response) override;
 
  private:
-  absl::Status Create(const v1::CreateSweepRequest& request, v1::CreateSweepResponse* response);
+  // `user`: of the token; "" without one.
+  absl::Status Create(const v1::CreateSweepRequest& request, const std::string& user,
+                      v1::CreateSweepResponse* response);
   absl::Status Extend(const v1::ExtendSweepRequest& request, v1::ExtendSweepResponse* response);
   absl::Status Update(const v1::UpdateSweepRequest& request, v1::Sweep* response);
   absl::Status Cancel(const v1::CancelSweepRequest& request, v1::CancelSweepResponse* response);
@@ -67,6 +70,7 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
 
   Store* const store_;
   Engine* const engine_;
+  Access* const access_;
   TaskPool* const pool_;
   // One at a time: a plan of a million jobs takes 300 MB.
   std::mutex plan_mutex_;

@@ -6,6 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "server/services/call_guard.h"
 #include "server/services/unary.h"
 #include "server/services/worker_stream.h"
 
@@ -21,14 +23,18 @@ absl::Status NotEmpty(const std::string& worker) {
 }  // namespace
 
 grpc::ServerBidiReactor<v1::WorkerView, v1::CoordinatorView>* WorkerServiceImpl::Synchronise(
-    grpc::CallbackServerContext* /*context*/) {
-  return new WorkerStream(engine_);  // deletes itself when the call is over
+    grpc::CallbackServerContext* context) {
+  // Deletes itself when the call is over.
+  return new WorkerStream(
+      engine_, context, [access = access_, authorization = AuthorizationOf(*context)] {
+        return access->Recheck("/modlab.v1.WorkerService/Synchronise", authorization, absl::Now());
+      });
 }
 
 grpc::ServerUnaryReactor* WorkerServiceImpl::ListWorkers(grpc::CallbackServerContext* context,
                                                          const v1::ListWorkersRequest* /*request*/,
                                                          v1::ListWorkersResponse* response) {
-  return RunUnary(pool_, context, [=]() -> absl::Status {
+  return RunLargeUnary(pool_, context, response, [=]() -> absl::Status {
     absl::StatusOr<std::vector<v1::Worker>> workers = engine_->ListWorkers();
     if (!workers.ok()) return workers.status();
     for (v1::Worker& worker : *workers) *response->add_workers() = std::move(worker);

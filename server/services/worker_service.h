@@ -4,6 +4,7 @@
 #define MODLAB_SERVER_SERVICES_WORKER_SERVICE_H_
 
 #include "modlab/v1/worker.grpc.pb.h"
+#include "server/access/access.h"
 #include "server/engine/engine.h"
 #include "server/services/task_pool.h"
 
@@ -12,7 +13,8 @@ namespace modlab {
 // Thread-safe. All that it is given must outlive it.
 class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
  public:
-  WorkerServiceImpl(Engine* engine, TaskPool* pool) : engine_(engine), pool_(pool) {}
+  WorkerServiceImpl(Engine* engine, Access* access, TaskPool* pool)
+      : engine_(engine), access_(access), pool_(pool) {}
 
   grpc::ServerBidiReactor<v1::WorkerView, v1::CoordinatorView>* Synchronise(
       grpc::CallbackServerContext* context) override;
@@ -28,6 +30,7 @@ class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
 
  private:
   Engine* const engine_;
+  Access* const access_;
   TaskPool* const pool_;
 };
 

@@ -1,14 +1,21 @@
 #include "server/services/worker_stream.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "server/engine/report_check.h"
 #include "server/services/status.h"
 
 namespace modlab {
 
-WorkerStream::WorkerStream(Engine* engine)
-    : engine_(engine), channel_(std::make_shared<Channel>(this)) {
+WorkerStream::WorkerStream(Engine* engine, grpc::CallbackServerContext* context,
+                           std::function<absl::Status()> is_allowed)
+    : engine_(engine),
+      is_allowed_(std::move(is_allowed)),
+      watch_(context),
+      channel_(std::make_shared<Channel>(this)) {
+  watch_.Begin();
   StartRead(&view_);
 }
 
@@ -20,7 +27,9 @@ void WorkerStream::OnReadDone(bool ok) {
 }
 
 absl::Status WorkerStream::TakeView() {
-  absl::Status status = CheckView(view_);
+  watch_.End();
+  absl::Status status = is_allowed_();
+  if (status.ok()) status = CheckView(view_);
   if (!status.ok()) return status;
   if (worker_id_.empty()) worker_id_ = view_.worker_id();
   if (view_.worker_id() != worker_id_) {
@@ -51,7 +60,32 @@ void WorkerStream::Channel::Send(const v1::CoordinatorView& view) {
 
 void WorkerStream::Channel::Taken() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (stream_ == nullptr || closed_.has_value()) return;
+  const absl::Duration delay = ReadDelay();
+  if (delay <= absl::ZeroDuration()) {
+    stream_->StartRead(&stream_->view_);
+    return;
+  }
+  read_alarm_ = std::make_unique<grpc::Alarm>();
+  read_alarm_->Set(absl::ToChronoTime(absl::Now() + delay), [self = shared_from_this()](bool rang) {
+    if (rang) self->ReadNext();
+  });
+}
+
+void WorkerStream::Channel::ReadNext() {
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (stream_ != nullptr && !closed_.has_value()) stream_->StartRead(&stream_->view_);
+}
+
+absl::Duration WorkerStream::Channel::ReadDelay() {
+  const absl::Time now = absl::Now();
+  if (now > reads_counted_) {
+    const double seconds = absl::ToDoubleSeconds(now - reads_counted_);
+    reads_left_ = std::min(kViewsBurst, reads_left_ + kViewsPerSecond * seconds);
+  }
+  reads_counted_ = now;
+  reads_left_ -= 1;
+  return reads_left_ >= 0 ? absl::ZeroDuration() : absl::Seconds(-reads_left_ / kViewsPerSecond);
 }
 
 void WorkerStream::Channel::Close(const absl::Status& why) {
