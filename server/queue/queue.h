@@ -26,9 +26,9 @@
 //   and jobs that avoid its place only if no worker of another place that takes gangs
 //   (connected, neither draining nor in quarantine) meets them.
 //   Gang size. Up to the worker's gang_size_max, but no more than what the worker could
-//   take of the batch divided (rounded up) by the slots that meet the same requirements
-//   and have nothing else to do: less one for each other gang, or batch of a sweep,
-//   that the worker could take. So gangs shrink towards the end of a sweep and no slot
+//   take of the batch divided (rounded up) by the slots, idle or busy, that meet the
+//   sweep's requirements and have nothing else to do: one less for each other gang that
+//   the worker could take. So gangs shrink towards the end of a sweep and no slot
 //   is left with many jobs while others idle.
 //   Leases. A lease lasts `lease_duration_us` from when it was given, and again
 //   from each view of its worker that lists it as held. An expired lease is a
@@ -375,7 +375,7 @@ class Queue {
   int64_t GangSize(const Worker& worker, const Need& need, int64_t limit, int64_t jobs,
                    int64_t shares) const;
   std::vector<FreeSlot> ListFreeSlots();
-  void TakeSlots(const Sweep& sweep, std::vector<FreeSlot>* slots) const;
+  bool TakeSlots(const Sweep& sweep, std::vector<FreeSlot>* slots) const;
 
   // Workers (queue_workers.cc).
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);

@@ -168,13 +168,12 @@ struct Queue::FreeSlot {
   int64_t gang_id = 0;
   bool taken = false;
 
-  bool IsPaused() const { return gang != nullptr && gang->sweep->facts.policy.paused(); }
+  bool IsSoon() const { return gang == nullptr || gang->sweep->facts.policy.paused(); }
   // What is about to be free, what was preempted before, what costs least.
   auto Key() const {
-    const bool soon = gang == nullptr || IsPaused();
-    return soon ? std::make_tuple(0, 0, int64_t{0})
-                : std::make_tuple(gang->preempted ? 1 : 2, gang->sweep->facts.policy.priority(),
-                                  -gang_id);
+    return IsSoon() ? std::make_tuple(0, 0, int64_t{0})
+                    : std::make_tuple(gang->preempted ? 1 : 2, gang->sweep->facts.policy.priority(),
+                                      -gang_id);
   }
 };
 
@@ -185,11 +184,13 @@ void Queue::Preempt() {
   }
   if (sweeps.empty() && !preempting_) return;
   std::vector<FreeSlot> slots = ListFreeSlots();
-  for (const Sweep* sweep : sweeps) TakeSlots(*sweep, &slots);
+  for (const Sweep* sweep : sweeps) {
+    if (!TakeSlots(*sweep, &slots)) break;  // so there is nothing for lower ones either
+  }
   preempting_ = false;
   for (const FreeSlot& slot : slots) {
     if (slot.gang == nullptr) continue;
-    const bool preempted = slot.taken && !slot.IsPaused();
+    const bool preempted = slot.taken && !slot.IsSoon();
     if (std::exchange(slot.gang->preempted, preempted) != preempted) Changed(*slot.worker);
     preempting_ = preempting_ || preempted;
   }
@@ -213,16 +214,19 @@ std::vector<Queue::FreeSlot> Queue::ListFreeSlots() {
   return slots;
 }
 
-// Takes as many as what the sweep offers needs, and as there are for it.
-void Queue::TakeSlots(const Sweep& sweep, std::vector<FreeSlot>* slots) const {
+// Takes as many as what the sweep offers needs, and as there are for it. False if
+// there was no slot that its priority could take.
+bool Queue::TakeSlots(const Sweep& sweep, std::vector<FreeSlot>* slots) const {
   std::vector<FreeSlot*> usable;
+  bool any = false;
   for (FreeSlot& slot : *slots) {
-    if (slot.taken || !Meets(*slot.worker, *sweep.need)) continue;
-    if (slot.gang != nullptr && !slot.IsPaused() &&
+    if (slot.taken) continue;
+    if (!slot.IsSoon() &&
         slot.gang->sweep->facts.policy.priority() >= sweep.facts.policy.priority()) {
       continue;
     }
-    usable.push_back(&slot);
+    any = true;
+    if (Meets(*slot.worker, *sweep.need)) usable.push_back(&slot);
   }
   int64_t jobs = sweep.offered_jobs;
   auto first = usable.begin();
@@ -236,8 +240,9 @@ void Queue::TakeSlots(const Sweep& sweep, std::vector<FreeSlot>* slots) const {
       left -= GangLimit(*slot->worker, batch->first);
     }
     while (first != usable.end() && (*first)->taken) ++first;
-    if (jobs == 0 || first == usable.end()) return;
+    if (jobs == 0 || first == usable.end()) break;
   }
+  return any;
 }
 
 }  // namespace modlab

@@ -1,6 +1,6 @@
-#include <chrono>
+// Leases, the workers that hold them, and a queue that is built anew.
+
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,42 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 using QueueTest = QueueFixture;
-
-TEST_F(QueueTest, GangsAreOfOneShapeAndTheOldestShapeGoesFirst) {
-  AddJobs(5, 6, "b");
-  AddJobs(1, 2, "a");
-  queue_->AddJob(Job(3, "b"), now_);
-  Update(View("w", 1, 8));
-  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1"));
-  EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1 2/1"));
-  queue_->RemoveJob(1);
-  queue_->RemoveJob(2);
-  Update(View("w", 1, 8));
-  EXPECT_THAT(Assign(), ElementsAre("w: 3/1 5/1 6/1"));
-  EXPECT_THAT(Desired("w"), ElementsAre("101: 3/1 5/1 6/1"));
-}
-
-TEST_F(QueueTest, GangSizeIsTheWorkersOwn) {
-  AddJobs(1, 100, "a");
-  Update(View("w", 1, 7));
-  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1 3/1 4/1 5/1 6/1 7/1"));
-}
-
-TEST_F(QueueTest, FewJobsSpreadOverAllSlots) {
-  AddJobs(1, 5, "a");
-  Update(View("u", 2, 8));
-  Update(View("v", 2, 8));
-  EXPECT_THAT(Assign(), ElementsAre("u: 1/1 2/1", "v: 3/1", "u: 4/1", "v: 5/1"));
-}
-
-TEST_F(QueueTest, SlotsThatOtherShapesFillDoNotShrinkAGang) {
-  AddJobs(1, 4, "a");
-  AddJobs(5, 8, "b");
-  AddJobs(9, 9, "c");
-  Update(View("w", 3, 8));
-  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1 3/1 4/1", "w: 5/1 6/1", "w: 7/1"))
-      << "only the last but one shape has a slot to spare";
-}
 
 TEST_F(QueueTest, AGangTakesASlotUntilItsWorkerReportsIt) {
   AddJobs(1, 20, "a");
@@ -258,35 +222,6 @@ TEST_F(QueueTest, WorkersAreLimited) {
   EXPECT_EQ(queue_->UpdateWorker(View("one-more", 1, 1), now_).status().code(),
             absl::StatusCode::kResourceExhausted);
   Update(View("w0", 1, 1));
-}
-
-TEST_F(QueueTest, AWorkersLeasesAreLimited) {
-  AddJobs(1, 200'000, "a");
-  Update(View("w", 1024, 4096));
-  int64_t leased = 0;
-  for (const Queue::NewGang& gang : queue_->Assign(now_)) {
-    leased += static_cast<int64_t>(gang.leases.size());
-  }
-  EXPECT_EQ(leased, Queue::kLeasesPerWorkerMax);
-}
-
-TEST_F(QueueTest, AMillionJobsInBoundedTime) {
-  const auto begin = std::chrono::steady_clock::now();
-  constexpr int64_t kJobs = 1'000'000;
-  for (int64_t id = 1; id <= kJobs; ++id) {
-    queue_->AddJob(Job(id, absl::StrCat("shape-", id % 1000)), now_);
-  }
-  for (int i = 0; i < 100; ++i) Update(View(absl::StrCat("w", i), 8, 16));
-  int64_t leased = 0;
-  while (leased < kJobs / 2) {
-    for (const Queue::NewGang& gang : queue_->Assign(now_)) {
-      leased += static_cast<int64_t>(gang.leases.size());
-      for (const Queue::NewLease& lease : gang.leases) queue_->RemoveJob(lease.job_id);
-    }
-    queue_->Expire(now_ += 1000);
-  }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  EXPECT_LT(seconds.count(), 30.0) << "quadratic somewhere: it takes a second";
 }
 
 }  // namespace
