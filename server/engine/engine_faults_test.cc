@@ -47,7 +47,7 @@ TEST_F(EngineFaultsTest, WhatCouldNotBeCommittedWasNotAcknowledged) {
   EXPECT_THAT(Leases(answer), ElementsAre("1/1"));
   EXPECT_EQ(Get(2).state(), v1::SUCCEEDED);
   EXPECT_EQ(Points(1), 1u);
-  EXPECT_EQ(Create(Request("r2", {"7"})).jobs_created, 1);
+  EXPECT_EQ(Create(Request("r2", {"7"})).jobs.created, 1);
   EXPECT_EQ(*engine_->CancelSweep("s-1"), 2);
 }
 
@@ -74,7 +74,7 @@ TEST_F(EngineFaultsTest, AStepThatFailsHalfWayLeavesNothing) {
   EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 1);
   FakeWorker worker = Worker('a', 4, 1);
   EXPECT_THAT(Leases(Synchronise(&worker)), ElementsAre("1/1")) << "the queue forgot them too";
-  EXPECT_EQ(Create(Request("r2", {"1", "2", "3", "4"})).jobs_created, 4);
+  EXPECT_EQ(Create(Request("r2", {"1", "2", "3", "4"})).jobs.created, 4);
 }
 
 TEST_F(EngineFaultsTest, ALostTransactionTakesAllOfItsBatch) {
@@ -82,7 +82,7 @@ TEST_F(EngineFaultsTest, ALostTransactionTakesAllOfItsBatch) {
   faulty_.LoseTransactionOnNextInsert();
   EXPECT_FALSE(TryCreate(Request("r2", {"1"})).ok());
   EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 1);
-  EXPECT_EQ(Create(Request("r2", {"1"})).jobs_created, 1);
+  EXPECT_EQ(Create(Request("r2", {"1"})).jobs.created, 1);
 }
 
 TEST_F(EngineFaultsTest, AGangThatCouldNotBeWrittenIsGivenLater) {

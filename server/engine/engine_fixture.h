@@ -14,12 +14,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "server/engine/engine.h"
 #include "server/engine/faulty_writer.h"
@@ -80,17 +82,42 @@ class FakeChannel : public WorkerChannel {
   absl::Status why_;
 };
 
+// Files that are only names.
+class FakeFiles final : public ArtifactFiles {
+ public:
+  bool Contains(absl::string_view sha256) const override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return names_.count(std::string(sha256)) > 0;
+  }
+  absl::Status Remove(absl::string_view sha256) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    names_.erase(std::string(sha256));
+    return absl::OkStatus();
+  }
+  void Add(const std::string& sha256) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    names_.insert(sha256);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<std::string> names_;
+};
+
 class EngineFixture : public StoreFixture {
  protected:
   static constexpr int64_t kLeaseUs = 10'000'000;
+  static constexpr int64_t kBackoffUs = 1'000'000;
 
   EngineFixture() : faulty_(writer()) { StartEngine(); }
 
   void StartEngine() {
     Engine::Options options;
-    options.lease_duration_us = kLeaseUs;
+    options.queue.lease_duration_us = kLeaseUs;
+    options.queue.retries = {/*worker_lost=*/2, /*worker_error=*/1, 0, 0};
+    options.queue.backoff_first_us = kBackoffUs;
     absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Start(
-        store_.get(), &faulty_, [this] { return now_us_.load(); }, options);
+        store_.get(), &faulty_, &files_, [this] { return now_us_.load(); }, options);
     ASSERT_EQ(engine.status(), absl::OkStatus());
     engine_ = *std::move(engine);
   }
@@ -192,6 +219,47 @@ class EngineFixture : public StoreFixture {
     value->set_value(id);
   }
 
+  static void AddCheckpoint(FakeWorker* worker, int64_t job, int32_t attempt, int64_t iteration,
+                            const std::string& sha256) {
+    v1::TrainingCheckpoint* checkpoint = AddReport(worker, job, attempt)->mutable_checkpoint();
+    checkpoint->set_iteration(iteration);
+    checkpoint->set_sha256(sha256);
+    checkpoint->set_size_bytes(10);
+  }
+
+  // The name of some artifact.
+  static std::string Sha(char digit) { return std::string(64, digit); }
+
+  // As an upload does.
+  std::string Upload(char digit) {
+    EXPECT_EQ(engine_->RegisterArtifact(Sha(digit), 10), absl::OkStatus());
+    files_.Add(Sha(digit));
+    return Sha(digit);
+  }
+
+  // What the worker was told of a job; empty if nothing.
+  static v1::Lease LeaseOf(int64_t job, const v1::CoordinatorView& view) {
+    for (const v1::Gang& gang : view.gangs()) {
+      for (const v1::Lease& lease : gang.leases()) {
+        if (lease.job_id() == job) return lease;
+      }
+    }
+    return v1::Lease();
+  }
+
+  // "submitted", "leased 1 worker-a", ...: what happened to a job.
+  std::vector<std::string> Events(int64_t job) {
+    const absl::StatusOr<std::vector<v1::JobEvent>> events = store_->ReadEvents(job);
+    EXPECT_EQ(events.status(), absl::OkStatus());
+    std::vector<std::string> lines;
+    for (const v1::JobEvent& event : *events) {
+      std::string line = absl::AsciiStrToLower(v1::JobEventKind_Name(event.kind()));
+      if (event.attempt() > 0) absl::StrAppend(&line, " ", event.attempt(), " ", event.worker());
+      lines.push_back(std::move(line));
+    }
+    return lines;
+  }
+
   static std::vector<std::string> Leases(const v1::CoordinatorView& view) {
     std::vector<std::string> lines;
     for (const v1::Gang& gang : view.gangs()) {
@@ -209,6 +277,7 @@ class EngineFixture : public StoreFixture {
 
   std::atomic<int64_t> now_us_{1'700'000'000'000'000};
   FaultyWriter faulty_;
+  FakeFiles files_;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -23,7 +23,7 @@ using EngineTest = EngineFixture;
 TEST_F(EngineTest, AJobsLifeFromSubmissionToResult) {
   const CreatedSweep created = Create(Request("r1", {"0", "1", "2"}));
   EXPECT_EQ(created.sweep_id, "s-1");
-  EXPECT_EQ(created.jobs_created, 3);
+  EXPECT_EQ(created.jobs.created, 3);
   FakeWorker worker = Worker('a');
   EXPECT_THAT(Leases(Synchronise(&worker)), ElementsAre("1/1", "2/1", "3/1"));
   EXPECT_EQ(Get(1).state(), v1::RUNNING);
@@ -75,14 +75,14 @@ TEST_F(EngineTest, KnownConfigsAreSharedRequeuedOrForced) {
 
   CreatedSweep shared = Create(Request("r2", {"0", "1", "2"}));
   EXPECT_EQ(shared.sweep_id, "s-2");
-  EXPECT_EQ(shared.jobs_created, 1);
-  EXPECT_EQ(shared.jobs_shared, 1);
-  EXPECT_EQ(shared.jobs_requeued, 1);
+  EXPECT_EQ(shared.jobs.created, 1);
+  EXPECT_EQ(shared.jobs.shared, 1);
+  EXPECT_EQ(shared.jobs.requeued, 1);
   EXPECT_EQ(Get(1).state(), v1::QUEUED);
 
   v1::CreateSweepRequest force = Request("r3", {"1"});
   force.set_force(true);
-  EXPECT_EQ(Create(force).jobs_created, 1);
+  EXPECT_EQ(Create(force).jobs.created, 1);
   EXPECT_EQ(Get(4).replicate(), 1);
   EXPECT_EQ(Get(4).job_key(), Get(2).job_key());
 
@@ -138,7 +138,13 @@ TEST_F(EngineTest, LostWorkersJobsAreTriedElsewhereUpToTheLimit) {
     EXPECT_TRUE(worker.channel->closed()) << "it was silent for too long";
     EXPECT_EQ(Get(1).failure().cause(), v1::WORKER_LOST);
     EXPECT_EQ(Get(1).state(), attempt < 3 ? v1::QUEUED : v1::FAILED);
+    EXPECT_EQ(Get(1).failure().quarantined(), attempt == 3);
+    EXPECT_EQ(Get(1).not_before_us(), attempt < 3 ? now_us_ + kBackoffUs * attempt : 0);
+    now_us_ += kBackoffUs * attempt;
   }
+  EXPECT_THAT(Events(1), ElementsAre("submitted", "leased 1 worker-1", "attempt_failed 1 worker-1",
+                                     "leased 2 worker-2", "attempt_failed 2 worker-2",
+                                     "leased 3 worker-3", "job_failed 3 worker-3"));
 }
 
 TEST_F(EngineTest, HeartbeatsKeepLeasesAndCostNoCommit) {
@@ -162,6 +168,7 @@ TEST_F(EngineTest, StaleAndDoubleReportsChangeNothing) {
   Obey(&lost);
   now_us_ += kLeaseUs;
   Tick();
+  now_us_ += kBackoffUs;
   FakeWorker worker = Worker('b');
   EXPECT_THAT(Leases(Synchronise(&worker)), ElementsAre("1/2"));
 
