@@ -17,12 +17,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "lib/log/log.h"
 #include "lib/train/device.h"
 #include "lib/train/trainer.h"
 #include "modlab/v1/job.pb.h"
 #include "rpc/options.h"
-#include "spdlog/sinks/stdout_color_sinks.h"
-#include "spdlog/spdlog.h"
 #include "worker/describe.h"
 #include "worker/evaluate.h"
 #include "worker/worker.h"
@@ -95,6 +94,7 @@ int Main(int argc, char** argv) {
   double grace_seconds = 20;
   bool exit_with_parent = false;
   std::string log_level = "info";
+  std::string log_format = "text";
   std::string config_path;
   std::string weights_path;
   std::string format = "table";
@@ -163,6 +163,9 @@ int Main(int argc, char** argv) {
   app.add_option("--log-level", log_level, "What to log on standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
       ->capture_default_str();
+  app.add_option("--log-format", log_format, "As lines for people, or of JSON")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
 
   CLI::App* describe = app.add_subcommand(
       "describe", "Prints a config's parameter count, tensors, keys and task coefficients");
@@ -216,8 +219,7 @@ int Main(int argc, char** argv) {
   if (evaluate->parsed()) return Evaluate(config_path, weights_path, options.device, format);
 
   if (exit_with_parent && !ExitWithParent(parent)) return kExitFailure;
-  spdlog::set_default_logger(spdlog::stderr_color_mt("modlab-worker"));
-  spdlog::set_level(spdlog::level::from_str(log_level));
+  StartLog("modlab-worker", log_level, log_format);
   const absl::StatusOr<Endpoint> endpoint = ReadEndpoint(server, connection);
   if (!endpoint.ok()) {
     Fail(endpoint.status());
