@@ -36,6 +36,7 @@ const Group kGroups[] = {
     {"Steering",
      {modlab::AddPause, modlab::AddResume, modlab::AddSet, modlab::AddExtend, modlab::AddCancel,
       modlab::AddRetry}},
+    {"Care", {modlab::AddAudit, modlab::AddVerify, modlab::AddBackup, modlab::AddPrune}},
 };
 
 int Run(const modlab::Action& action) {

@@ -27,7 +27,7 @@ namespace modlab {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitError = 1;   // the command failed
 inline constexpr int kExitUsage = 2;   // it was written wrongly: INVALID_ARGUMENT of any action
-inline constexpr int kExitFailed = 3;  // the sweep ended with jobs failed or cancelled
+inline constexpr int kExitFailed = 3;  // jobs failed, were cancelled or are not finished
 
 using Action = std::function<absl::StatusOr<int>()>;
 
@@ -51,6 +51,10 @@ void AddExport(CLI::App* app, Action* action);
 void AddTop(CLI::App* app, Action* action);
 void AddWorkers(CLI::App* app, Action* action);
 void AddArtifacts(CLI::App* app, Action* action);
+void AddAudit(CLI::App* app, Action* action);
+void AddVerify(CLI::App* app, Action* action);
+void AddBackup(CLI::App* app, Action* action);
+void AddPrune(CLI::App* app, Action* action);
 
 // --server, --data-dir, and what TLS and tokens need.
 void AddConnectionOptions(CLI::App* command, Connection::Choice* choice);
