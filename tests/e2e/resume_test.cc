@@ -37,10 +37,11 @@ struct Kind {
 
 void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.architecture; }
 
-constexpr Kind kMlp = {"mlp", "iterations: 6000, eval_interval: 250"};
-constexpr Kind kMha = {"mha", "iterations: 1200, eval_interval: 60, heads: 2, sequence_length: 10"};
+constexpr Kind kMlp = {"mlp", "iterations: 12000, eval_interval: 500"};
+constexpr Kind kMha = {"mha",
+                       "iterations: 2400, eval_interval: 120, heads: 2, sequence_length: 10"};
 constexpr Kind kRnn = {"rnn",
-                       "iterations: 1200, eval_interval: 60, input_dim: 4, sequence_length: 10"};
+                       "iterations: 2400, eval_interval: 120, input_dim: 4, sequence_length: 10"};
 
 // Two jobs of one shape.
 std::string Yaml(const Kind& kind) {
