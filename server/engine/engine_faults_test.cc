@@ -98,6 +98,60 @@ TEST_F(EngineFaultsTest, AGangThatCouldNotBeWrittenIsGivenLater) {
   EXPECT_THAT(Leases(worker.channel->view()), ElementsAre("1/1"));
 }
 
+TEST_F(EngineFaultsTest, APolicyThatWasNotWrittenIsNotFollowed) {
+  Create(Request("r1", {"0", "1"}));
+  FakeWorker worker = Worker('a', 1, 2);
+  Synchronise(&worker);
+  Obey(&worker);
+  Synchronise(&worker);
+  v1::UpdateSweepRequest pause;
+  pause.set_sweep("s-1");
+  pause.set_paused(true);
+  v1::CancelJobsRequest cancel;
+  cancel.set_sweep("s-1");
+  *cancel.add_filters() = Filter("model_seed", {"0"});
+  v1::ExtendSweepRequest extend;
+  extend.add_axes()->set_field("model_seed");
+  extend.mutable_axes(0)->add_values("2");
+  const absl::StatusOr<ExtensionPlan> extension = PlanExtension(*store_->GetSweep("s-1"), extend);
+  ASSERT_EQ(extension.status(), absl::OkStatus());
+
+  faulty_.FailCommits(true);
+  const auto full = absl::StatusCode::kResourceExhausted;
+  EXPECT_THAT(engine_->UpdateSweep(pause), IsStatus(full));
+  EXPECT_THAT(engine_->CancelJobs(cancel).status(), IsStatus(full));
+  EXPECT_THAT(engine_->ExtendSweep(*extension).status(), IsStatus(full));
+  EXPECT_EQ(engine_->GetStatus()->view.trouble(), "the disk is full");
+  faulty_.FailCommits(false);
+  now_us_ += 1'000'000;
+  EXPECT_THAT(Leases(Synchronise(&worker)), ElementsAre("1/1", "2/1"));
+  EXPECT_FALSE(LeaseOf(1, worker.channel->view()).release());
+  EXPECT_EQ(engine_->GetStatus()->view.waiting(), 0);
+
+  EXPECT_EQ(engine_->ExtendSweep(*extension)->created, 1);
+  EXPECT_EQ(engine_->CancelJobs(cancel)->jobs_cancelled(), 1);
+  EXPECT_EQ(engine_->UpdateSweep(pause), absl::OkStatus());
+  EXPECT_THAT(Leases(worker.channel->view()), ElementsAre("2/1"));
+  EXPECT_TRUE(LeaseOf(2, worker.channel->view()).release());
+  EXPECT_EQ(engine_->GetStatus()->view.trouble(), "");
+  EXPECT_EQ(engine_->GetStatus()->view.waiting(), 1);
+}
+
+TEST_F(EngineFaultsTest, ADrainedWorkerStaysDrainedWhenTheQueueIsReadBack) {
+  Create(Request("r1", {"0"}));
+  FakeWorker worker = Worker('a');
+  Synchronise(&worker);
+  Obey(&worker);
+  ASSERT_TRUE(engine_->DrainWorker("worker-a").ok());
+  faulty_.FailCommits(true);
+  EXPECT_FALSE(TryCreate(Request("r2", {"7"})).ok());
+  faulty_.FailCommits(false);
+  now_us_ += 1'000'000;
+  const v1::CoordinatorView view = Synchronise(&worker);
+  EXPECT_TRUE(view.drain());
+  EXPECT_TRUE(LeaseOf(1, view).release());
+}
+
 TEST_F(EngineFaultsTest, StopAnswersAllAndRefusesTheRest) {
   FakeWorker worker = Worker('a');
   Synchronise(&worker);

@@ -65,6 +65,25 @@ TEST_F(EnginePolicyTest, APausedSweepWaitsAndHandsBack) {
   AddReport(&worker, 1, 1)->mutable_released()->set_reason("asked to");
   EXPECT_THAT(Leases(Synchronise(&worker)), IsEmpty());
   EXPECT_EQ(Get(1).state(), v1::QUEUED);
+  EXPECT_EQ(store_->ReadEvents(1)->back().reason(), "sweep s-1 was paused");
+}
+
+TEST_F(EnginePolicyTest, AGangMakesRoomForAnUrgentSweep) {
+  Create(Request("r1", {"0"}));
+  FakeWorker worker = Worker('a', 1, 1);
+  Synchronise(&worker);
+  Obey(&worker);
+  Synchronise(&worker);
+  v1::CreateSweepRequest urgent = Request("r2", {"1"});
+  urgent.mutable_policy()->set_priority(1);
+  urgent.mutable_policy()->set_preempt(true);
+  Create(urgent);
+  EXPECT_TRUE(LeaseOf(1, worker.channel->view()).release()) << "told at once";
+  AddReport(&worker, 1, 1)->mutable_released();
+  worker.view.clear_held();
+  worker.view.set_slots_idle(1);
+  EXPECT_THAT(Leases(Synchronise(&worker)), ElementsAre("2/1"));
+  EXPECT_THAT(store_->ReadEvents(1)->back().reason(), HasSubstr("higher priority"));
 }
 
 TEST_F(EnginePolicyTest, AnUpdateChangesWhatIsSet) {

@@ -84,9 +84,7 @@ class Reports {
       case v1::Report::kCheckpoint:
         return TakeCheckpoint(report, config);
       case v1::Report::kReleased:
-        return WriteRelease(ledger_->queue().Release(job_id),
-                            TruncateUtf8(report.released().reason(), kReasonBytesMax), ledger_,
-                            now_us_);
+        return TakeRelease(report);
       case v1::Report::EVENT_NOT_SET:
         return Drop(report, "it has no event");
     }
@@ -137,6 +135,13 @@ class Reports {
     const Queue::Verdict verdict =
         ledger_->queue().Fail(job_id, failure.cause(), failure.message(), now_us_);
     return WriteFailure(verdict, std::move(failure), ledger_, now_us_);
+  }
+
+  // The worker does not know why it was asked.
+  absl::Status TakeRelease(const v1::Report& report) {
+    std::string reason = ledger_->queue().ReleaseReason(report.job_id());
+    if (reason.empty()) reason = TruncateUtf8(report.released().reason(), kReasonBytesMax);
+    return WriteRelease(ledger_->queue().Release(report.job_id()), reason, ledger_, now_us_);
   }
 
   absl::Status TakeCheckpoint(const v1::Report& report, const v1::JobConfig& config) {

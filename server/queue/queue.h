@@ -214,6 +214,9 @@ class Queue {
   // should drain; nothing for an unknown worker. False where that is not known
   // before its next view, since it has leases to claim.
   bool FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const;
+  // Why the worker of a job of the queue is asked to hand it back, for people: "sweep
+  // s-1 was paused". Empty if it is not.
+  std::string ReleaseReason(int64_t job_id) const;
   // Workers whose gangs changed since the last call, by id.
   std::vector<std::string> TakeChangedWorkers();
   // By name, then id. Workers that were not heard of since the queue was built

@@ -112,6 +112,21 @@ bool Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) co
   return true;
 }
 
+std::string Queue::ReleaseReason(int64_t job_id) const {
+  const Job& job = jobs_.at(job_id);
+  if (job.lease == nullptr) return "";
+  const Worker& worker = *job.lease->worker;
+  if (worker.drain) return absl::StrCat("worker ", worker.facts.name(), " was asked to drain");
+  const auto gang = worker.gangs.find(job.lease->gang_id);
+  if (gang != worker.gangs.end() && gang->second.preempted) {
+    return "a sweep of a higher priority needs the slot";
+  }
+  if (job.sweep != nullptr && job.sweep->facts.policy.paused()) {
+    return absl::StrCat("sweep ", job.sweep->facts.id, " was paused");
+  }
+  return "";
+}
+
 std::vector<std::string> Queue::TakeChangedWorkers() {
   std::vector<std::string> changed(changed_workers_.begin(), changed_workers_.end());
   changed_workers_.clear();
