@@ -20,8 +20,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/access/tokens_command.h"
 #include "lib/log/log.h"
+#include "server/access/tokens_command.h"
+#include "server/care/commands.h"
 #include "server/engine/engine.h"
 #include "server/flags.h"
 #include "server/services/security.h"
@@ -120,8 +121,7 @@ int Run(const Flags& flags, const sigset_t& stop_signals) {
       Server::Start(store->get(), artifacts->get(), engine->get(), flags.listen,
                     {flags.security, flags.data_dir});
   if (!server.ok()) return Fail(server.status());
-  absl::StatusOr<std::unique_ptr<StatusServer>> status_server =
-      ServeStatus(flags, engine->get());
+  absl::StatusOr<std::unique_ptr<StatusServer>> status_server = ServeStatus(flags, engine->get());
   if (!status_server.ok()) return Fail(status_server.status());
   const std::string listens_at = (*server)->address().ToString();
   absl::Status announced = (*data_dir)->SetAddress(listens_at);
@@ -155,7 +155,9 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("modlabd ") + MODLAB_VERSION);
   AddFlags(&app, &flags);
   std::function<absl::Status()> action;  // of a subcommand
+  int exit_code = 0;
   AddTokensCommand(&app, &action);
+  AddCareCommands(&app, &action, &exit_code);
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
@@ -164,7 +166,7 @@ int Main(int argc, char** argv) {
   }
   if (action != nullptr) {
     const absl::Status done = action();
-    if (done.ok()) return 0;
+    if (done.ok()) return exit_code;
     Fail(done);
     return absl::IsInvalidArgument(done) ? kExitUsage : kExitFailure;
   }

@@ -40,7 +40,9 @@ class ServicesFixture : public StoreFixture {
         ParseListenAddress(absl::StrCat("unix:", dir_.path(), "/sock"));
     EXPECT_EQ(address.status(), absl::OkStatus());
     address_ = *address;
-    server_ = *Server::Start(store_.get(), artifacts_.get(), engine_.get(), address_);
+    ServerOptions options;
+    options.data_dir = dir_.path();
+    server_ = *Server::Start(store_.get(), artifacts_.get(), engine_.get(), address_, options);
     channel_ = grpc::CreateChannel(address_.ToString(), grpc::InsecureChannelCredentials());
     sweeps_ = v1::SweepService::NewStub(channel_);
     results_ = v1::ResultsService::NewStub(channel_);
