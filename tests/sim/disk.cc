@@ -91,7 +91,19 @@ int Disk::Sync(File* file) {
   }
   for (const File::Change& change : file->changes_) Apply(change, &file->synced_);
   file->changes_.clear();
+  SyncRemovals();
   return 0;
+}
+
+void Disk::SyncRemovals() {
+  for (const std::string& path : removed_) {
+    synced_names_.erase(path);
+    std::vector<NameChange>& changes = name_changes_[DirectoryOf(path)];
+    changes.erase(std::remove_if(changes.begin(), changes.end(),
+                                 [&](const NameChange& change) { return change.path == path; }),
+                  changes.end());
+  }
+  removed_.clear();
 }
 
 int Disk::SyncDirectory(const std::string& directory) {
@@ -125,6 +137,7 @@ int Disk::Remove(const std::string& path) {
   if (Find(path) == nullptr) return crashed_ ? EIO : ENOENT;
   if (!Begin()) return EIO;
   SetName(path, nullptr);
+  removed_.insert(path);
   return 0;
 }
 
@@ -165,6 +178,7 @@ void Disk::Alter(File* file, File::Change change) {
 }
 
 void Disk::SetName(const std::string& path, FilePtr file) {
+  removed_.erase(path);
   if (file == nullptr) {
     names_.erase(path);
   } else {
@@ -219,6 +233,7 @@ void Disk::Restart(bool power_was_cut) {
     names_ = std::move(names);
     synced_names_ = names_;
     name_changes_.clear();
+    removed_.clear();
     std::set<File*> settled;
     for (const auto& [path, file] : names_) {
       if (!settled.insert(file.get()).second) continue;

@@ -4,7 +4,9 @@
 // platter; a write reaches the first at once and the second when the file is
 // synced. The same holds for names in a directory. A crash of the process loses
 // nothing that was written. A power cut leaves of each write since the last sync
-// some sectors, in any order, and of a directory's changes some first ones.
+// some sectors, in any order, and of a directory's changes some first ones. But a
+// removed name stays removed once any file was synced after it: POSIX does not promise
+// that, the journals of ext4 and XFS do it, and a file too many is the worst of it.
 //
 // Every operation that changes something counts, and the disk can be told to
 // crash in the n-th from now. From then on every operation fails, until Restart():
@@ -19,6 +21,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -122,6 +125,7 @@ class Disk {
   static void Apply(const File::Change& change, std::string* content);
   static void Alter(File* file, File::Change change);
   void SetName(const std::string& path, FilePtr file);
+  void SyncRemovals();
   // Leaves in file->content_ what survives a power cut.
   void LosePower(File* file);
 
@@ -135,6 +139,7 @@ class Disk {
   std::map<std::string, FilePtr> names_;
   std::map<std::string, FilePtr> synced_names_;
   std::map<std::string, std::vector<NameChange>> name_changes_;  // by directory
+  std::set<std::string> removed_;                                // since a file was synced
 };
 
 // "a/b" of "a/b/c".
