@@ -28,10 +28,13 @@ CheckpointKeeper::~CheckpointKeeper() {
 }
 
 bool CheckpointKeeper::Stop(std::chrono::milliseconds grace) {
-  std::unique_lock<std::mutex> lock(mutex_);
+  const auto deadline = std::chrono::steady_clock::now() + grace;
+  const MutexLock lock(&mutex_);
   stopping_ = true;
-  changed_.notify_all();
-  return changed_.wait_for(lock, grace, [this] { return ended_; });
+  changed_.NotifyAll();
+  while (!ended_ && changed_.WaitUntil(&mutex_, deadline)) {
+  }
+  return ended_;
 }
 
 CheckpointKeeper::Work* CheckpointKeeper::Find(const std::shared_ptr<Gang>& gang, int member) {
@@ -47,57 +50,59 @@ CheckpointKeeper::Work* CheckpointKeeper::Find(const std::shared_ptr<Gang>& gang
 void CheckpointKeeper::Keep(const std::shared_ptr<Gang>& gang, int member, int64_t iteration,
                             std::string file) {
   const v1::Lease& lease = gang->leases()[static_cast<size_t>(member)];
-  std::unique_lock<std::mutex> lock(mutex_);
-  const auto has_room = [&] {
-    const auto found = waiting_.find(Key(gang.get(), member));
-    const int64_t others = bytes_ - (found == waiting_.end() ? 0 : Bytes(found->second.file));
-    return stopping_ || others == 0 || others + Bytes(file) <= bytes_max_;
-  };
-  while (!has_room()) {
+  const MutexLock lock(&mutex_);
+  while (!HasRoom({gang.get(), member}, Bytes(file))) {
     if (!gang->releasing(member) || !session_->Wants(*gang, member)) {
       spdlog::warn(
           "job={} attempt={}: no room to keep the checkpoint of iteration {}: {} bytes wait",
           lease.job_id(), lease.attempt(), iteration, bytes_);
       return;
     }
-    changed_.wait_for(lock, kLookInterval);
+    changed_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kLookInterval);
   }
   if (stopping_) return;
   Work* work = Find(gang, member);
   bytes_ += Bytes(file) - Bytes(work->file);
   work->iteration = iteration;
   work->file = std::move(file);
-  changed_.notify_all();
+  changed_.NotifyAll();
+}
+
+bool CheckpointKeeper::HasRoom(const Key& key, int64_t bytes) const {
+  const auto found = waiting_.find(key);
+  const int64_t others = bytes_ - (found == waiting_.end() ? 0 : Bytes(found->second.file));
+  return stopping_ || others == 0 || others + bytes <= bytes_max_;
 }
 
 void CheckpointKeeper::Release(const std::shared_ptr<Gang>& gang, int member) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   Find(gang, member)->release = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 bool CheckpointKeeper::HasNewerFile(const Key& key) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto found = waiting_.find(key);
   return stopping_ || (found != waiting_.end() && !found->second.file.empty());
 }
 
 void CheckpointKeeper::Run() {
-  std::unique_lock<std::mutex> lock(mutex_);
+  mutex_.Lock();
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !line_.empty(); });
+    while (!stopping_ && line_.empty()) changed_.Wait(&mutex_);
     if (stopping_) break;
     const Key key = line_.front();
     line_.pop_front();
     const Work work = std::move(waiting_.extract(key).mapped());
-    lock.unlock();
+    mutex_.Unlock();
     Do(key, work);
-    lock.lock();
+    mutex_.Lock();
     bytes_ -= Bytes(work.file);
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   ended_ = true;
-  changed_.notify_all();
+  changed_.NotifyAll();
+  mutex_.Unlock();
 }
 
 void CheckpointKeeper::Do(const Key& key, const Work& work) {

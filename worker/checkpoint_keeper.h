@@ -5,19 +5,19 @@
 #define MODLAB_WORKER_CHECKPOINT_KEEPER_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "lib/sync/mutex.h"
 #include "worker/gang.h"
 #include "worker/session.h"
 
@@ -69,20 +69,22 @@ class CheckpointKeeper {
   void Run();
   void Do(const Key& key, const Work& work);
   // The lease's work, which takes its place in the line if it is new.
-  Work* Find(const std::shared_ptr<Gang>& gang, int member);
+  Work* Find(const std::shared_ptr<Gang>& gang, int member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a file of so many bytes may take the place of the lease's that waits.
+  bool HasRoom(const Key& key, int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasNewerFile(const Key& key) const;
 
   Session* const session_;
   const ArtifactSink keep_artifact_;
   const int64_t bytes_max_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<Key, Work> waiting_;
-  std::deque<Key> line_;  // the keys of waiting_
-  int64_t bytes_ = 0;     // of all files, the one in hand included
-  bool stopping_ = false;
-  bool ended_ = false;
+  mutable Mutex mutex_;
+  Condition changed_;
+  std::map<Key, Work> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Key> line_ ABSL_GUARDED_BY(mutex_);  // the keys of waiting_
+  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of all files, the one in hand included
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

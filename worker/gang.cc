@@ -13,7 +13,7 @@ Gang::Gang(std::vector<v1::Lease> leases) : leases_(std::move(leases)), members_
 }
 
 void Gang::Drop(int member) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   Member& state = at(member);
   if (state.dropped) return;
   state.dropped = true;
@@ -25,12 +25,12 @@ void Gang::Drop(int member) {
 }
 
 bool Gang::dropped(int member) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return at(member).dropped;
 }
 
 void Gang::Release(int member) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   Member& state = at(member);
   if (state.releasing) return;
   state.releasing = true;
@@ -38,27 +38,27 @@ void Gang::Release(int member) {
 }
 
 bool Gang::releasing(int member) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return at(member).releasing;
 }
 
 void Gang::RequestCheckpoints() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (trainer_ != nullptr) trainer_->RequestCheckpoints();
 }
 
 v1::TrainingCheckpoint Gang::checkpoint(int member) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return at(member).checkpoint;
 }
 
 void Gang::SetCheckpoint(int member, const v1::TrainingCheckpoint& checkpoint) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   at(member).checkpoint = checkpoint;
 }
 
 void Gang::Attach(Trainer* trainer, const std::vector<int>& members) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   trainer_ = trainer;
   for (size_t i = 0; i < members.size(); ++i) {
     const auto index = static_cast<int>(i);
@@ -74,7 +74,7 @@ void Gang::Attach(Trainer* trainer, const std::vector<int>& members) {
 }
 
 void Gang::Detach() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   for (Member& state : members_) {
     if (state.trainer_index < 0) continue;
     state.iteration = trainer_->progress().iteration;
@@ -84,7 +84,7 @@ void Gang::Detach() {
 }
 
 Gang::Progress Gang::progress(int member) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   const Member& state = at(member);
   if (state.trainer_index < 0) return {state.iteration, 0.0};
   return {trainer_->progress().iteration, trainer_->progress().iterations_per_second};

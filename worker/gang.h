@@ -3,10 +3,12 @@
 #ifndef MODLAB_WORKER_GANG_H_
 #define MODLAB_WORKER_GANG_H_
 
+#include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "lib/sync/mutex.h"
 #include "lib/train/trainer.h"
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/worker.pb.h"
@@ -63,14 +65,17 @@ class Gang {
     int64_t iteration = 0;
   };
 
-  // The member's own state. With mutex_ held.
-  Member& at(int member) { return members_[static_cast<size_t>(member)]; }
-  const Member& at(int member) const { return members_[static_cast<size_t>(member)]; }
+  Member& at(int member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return members_[static_cast<size_t>(member)];
+  }
+  const Member& at(int member) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return members_[static_cast<size_t>(member)];
+  }
 
   const std::vector<v1::Lease> leases_;
-  mutable std::mutex mutex_;
-  std::vector<Member> members_;
-  Trainer* trainer_ = nullptr;
+  mutable Mutex mutex_;
+  std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
+  Trainer* trainer_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace modlab

@@ -13,23 +13,23 @@ Session::Session(v1::WorkerView identity, ReportLimits limits, std::function<voi
       reports_(limits.reports_max, limits.bytes_max) {}
 
 void Session::StreamOpened() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   reports_.Rewind();
   changed_ = true;
 }
 
 bool Session::has_news() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return changed_ || reports_.has_unsent();
 }
 
 bool Session::has_unacknowledged() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return !reports_.empty();
 }
 
 v1::WorkerView Session::NextView() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   v1::WorkerView view = identity_;
   for (const auto& [key, listed] : listed_) {
     if (!IsHeld(listed)) continue;
@@ -55,7 +55,7 @@ void Session::Apply(const v1::CoordinatorView& view) {
   Orders orders;
   bool news = false;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     const uint64_t acknowledged_before = reports_.acknowledged();
     const uint64_t reports_before = reports_.last();
     const size_t pending_before = pending_.size();
@@ -87,14 +87,7 @@ void Session::Apply(const v1::CoordinatorView& view) {
       for (const v1::Gang& gang : view.gangs()) StartGang(gang);
     }
     Release(to_release, &orders);
-    // A gang that lost all its members before a slot was free.
-    const auto is_empty = [this](const std::shared_ptr<Gang>& gang) {
-      for (int member = 0; member < gang->size(); ++member) {
-        if (IsWanted(*gang, member)) return false;
-      }
-      return true;
-    };
-    pending_.erase(std::remove_if(pending_.begin(), pending_.end(), is_empty), pending_.end());
+    DropPendingWithoutMembers();
     news = news || pending_.size() != pending_before || reports_.last() != reports_before;
     changed_ = changed_ || news;
   }
@@ -145,23 +138,36 @@ void Session::Release(const std::set<LeaseKey>& keys, Orders* orders) {
   }
 }
 
+// Gangs that lost all their members before a slot was free.
+void Session::DropPendingWithoutMembers() {
+  std::deque<std::shared_ptr<Gang>> kept;
+  for (const std::shared_ptr<Gang>& gang : pending_) {
+    bool is_wanted = false;
+    for (int member = 0; member < gang->size(); ++member) {
+      is_wanted = is_wanted || IsWanted(*gang, member);
+    }
+    if (is_wanted) kept.push_back(gang);
+  }
+  pending_.swap(kept);
+}
+
 // What was decided with the mutex held, without it.
 void Session::Tell(const Orders& orders) {
-  gang_waits_.notify_all();
-  report_allowed_.notify_all();
-  lease_ended_.notify_all();
+  gang_waits_.NotifyAll();
+  report_allowed_.NotifyAll();
+  lease_ended_.NotifyAll();
   for (const Member& dropped : orders.dropped) dropped.gang->Drop(dropped.member);
   for (const Member& released : orders.released) released.gang->Release(released.member);
 }
 
 std::shared_ptr<Gang> Session::NextGang() {
-  std::unique_lock<std::mutex> lock(mutex_);
-  gang_waits_.wait(lock, [this] { return draining_ || !pending_.empty(); });
+  const MutexLock lock(&mutex_);
+  while (!draining_ && pending_.empty()) gang_waits_.Wait(&mutex_);
   return TakeGang();
 }
 
 std::shared_ptr<Gang> Session::TryNextGang() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return TakeGang();
 }
 
@@ -175,7 +181,7 @@ std::shared_ptr<Gang> Session::TakeGang() {
 
 void Session::GangEnded() {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     --slots_busy_;
     changed_ = true;
   }
@@ -193,19 +199,19 @@ bool Session::IsWanted(const Gang& gang, int member) const {
 }
 
 bool Session::Wants(const Gang& gang, int member) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return IsWanted(gang, member);
 }
 
 bool Session::Add(const Gang& gang, int member, v1::Report event) {
   {
-    std::unique_lock<std::mutex> lock(mutex_);
-    report_allowed_.wait(lock, [&] { return !IsWanted(gang, member) || !reports_.full(); });
+    const MutexLock lock(&mutex_);
+    while (IsWanted(gang, member) && reports_.full()) report_allowed_.Wait(&mutex_);
     if (!IsWanted(gang, member)) return false;
     const LeaseKey key = Key(gang, member);
     AddNow(&listed_.at(key), key, std::move(event));
   }
-  lease_ended_.notify_all();
+  lease_ended_.NotifyAll();
   on_news_();
   return true;
 }
@@ -225,7 +231,7 @@ void Session::AddNow(Listed* listed, const LeaseKey& key, v1::Report event) {
 void Session::Drain() {
   Orders orders;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     draining_ = true;
     changed_ = true;
     Release({}, &orders);
@@ -236,22 +242,27 @@ void Session::Drain() {
 }
 
 bool Session::draining() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return draining_;
 }
 
+bool Session::HasUnreleased() const {
+  return std::any_of(listed_.begin(), listed_.end(),
+                     [](const auto& entry) { return entry.second.last_report == 0; });
+}
+
 bool Session::WaitUntilReleased(std::chrono::steady_clock::time_point deadline) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  return lease_ended_.wait_until(lock, deadline, [this] {
-    return std::all_of(listed_.begin(), listed_.end(),
-                       [](const auto& entry) { return entry.second.last_report != 0; });
-  });
+  const MutexLock lock(&mutex_);
+  while (HasUnreleased()) {
+    if (!lease_ended_.WaitUntil(&mutex_, deadline)) return !HasUnreleased();
+  }
+  return true;
 }
 
 void Session::Abandon() {
   Drain();
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     abandoned_ = true;
   }
   // A view that lists nothing drops everything.

@@ -9,17 +9,17 @@
 #define MODLAB_WORKER_SESSION_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "lib/sync/mutex.h"
 #include "modlab/v1/worker.pb.h"
 #include "worker/gang.h"
 #include "worker/report_queue.h"
@@ -111,30 +111,35 @@ class Session {
   };
 
   static LeaseKey Key(const Gang& gang, int member);
-  std::shared_ptr<Gang> TakeGang();
-  bool IsHeld(const Listed& listed) const;
-  bool IsWanted(const Gang& gang, int member) const;
-  void StartGang(const v1::Gang& listed);
+  std::shared_ptr<Gang> TakeGang() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsHeld(const Listed& listed) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsWanted(const Gang& gang, int member) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Some lease has not had its last report.
+  bool HasUnreleased() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartGang(const v1::Gang& listed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has the leases of `keys` handed back, or all while draining.
-  void Release(const std::set<LeaseKey>& keys, Orders* orders);
-  void AddNow(Listed* listed, const LeaseKey& key, v1::Report event);
+  void Release(const std::set<LeaseKey>& keys, Orders* orders)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropPendingWithoutMembers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddNow(Listed* listed, const LeaseKey& key, v1::Report event)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(const Orders& orders);
 
   const v1::WorkerView identity_;
   const ReportLimits limits_;
   const std::function<void()> on_news_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable gang_waits_;      // pending_ grew, or draining
-  std::condition_variable report_allowed_;  // space in reports_, or something dropped
-  std::condition_variable lease_ended_;     // a last report, or something dropped
-  std::map<LeaseKey, Listed> listed_;
-  std::deque<std::shared_ptr<Gang>> pending_;
-  int slots_busy_ = 0;
-  ReportQueue reports_;
-  bool changed_ = true;
-  bool draining_ = false;
-  bool abandoned_ = false;
+  mutable Mutex mutex_;
+  Condition gang_waits_;      // pending_ grew, or draining
+  Condition report_allowed_;  // space in reports_, or something dropped
+  Condition lease_ended_;     // a last report, or something dropped
+  std::map<LeaseKey, Listed> listed_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<Gang>> pending_ ABSL_GUARDED_BY(mutex_);
+  int slots_busy_ ABSL_GUARDED_BY(mutex_) = 0;
+  ReportQueue reports_ ABSL_GUARDED_BY(mutex_);
+  bool changed_ ABSL_GUARDED_BY(mutex_) = true;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace modlab

@@ -13,7 +13,7 @@ Slots::Slots(int count, Session* session, Train train,
       train_(std::move(train)),
       running_(count),
       gangs_(static_cast<size_t>(count)) {
-  for (size_t slot = 0; slot < gangs_.size(); ++slot) {
+  for (size_t slot = 0; slot < static_cast<size_t>(count); ++slot) {
     threads_.emplace_back([this, slot] { RunSlot(slot); });
   }
   if (checkpoint_interval.count() == 0) return;
@@ -26,32 +26,39 @@ Slots::~Slots() {
 }
 
 bool Slots::WaitUntilEnded(std::chrono::steady_clock::time_point deadline) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  return ended_.wait_until(lock, deadline, [this] { return running_ == 0; });
+  const MutexLock lock(&mutex_);
+  while (running_ > 0) {
+    if (!ended_.WaitUntil(&mutex_, deadline)) return running_ == 0;
+  }
+  return true;
+}
+
+void Slots::SetGang(size_t slot, std::shared_ptr<Gang> gang) {
+  const MutexLock lock(&mutex_);
+  gangs_[slot] = std::move(gang);
 }
 
 void Slots::RunSlot(size_t slot) {
-  const auto set_gang = [&](const std::shared_ptr<Gang>& gang) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    gangs_[slot] = gang;
-  };
   while (const std::shared_ptr<Gang> gang = session_->NextGang()) {
     spdlog::debug("gang of {} started", gang->size());
-    set_gang(gang);
+    SetGang(slot, gang);
     train_(gang);
-    set_gang(nullptr);
+    SetGang(slot, nullptr);
     session_->GangEnded();
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   --running_;
-  ended_.notify_all();
+  ended_.NotifyAll();
 }
 
 void Slots::AskForCheckpoints(std::chrono::nanoseconds turn) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  for (size_t slot = 0;; slot = (slot + 1) % gangs_.size()) {
-    if (ended_.wait_for(lock, turn, [this] { return running_ == 0; })) return;
+  std::chrono::steady_clock::time_point next = std::chrono::steady_clock::now() + turn;
+  const MutexLock lock(&mutex_);
+  for (size_t slot = 0; running_ > 0;) {
+    if (ended_.WaitUntil(&mutex_, next)) continue;
+    next = std::chrono::steady_clock::now() + turn;
     if (gangs_[slot] != nullptr) gangs_[slot]->RequestCheckpoints();
+    slot = (slot + 1) % gangs_.size();
   }
 }
 

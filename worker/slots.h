@@ -4,14 +4,14 @@
 #define MODLAB_WORKER_SLOTS_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "lib/sync/mutex.h"
 #include "worker/gang.h"
 #include "worker/session.h"
 
@@ -37,15 +37,16 @@ class Slots {
 
  private:
   void RunSlot(size_t slot);
+  void SetGang(size_t slot, std::shared_ptr<Gang> gang);
   void AskForCheckpoints(std::chrono::nanoseconds turn);
 
   Session* const session_;
   const Train train_;
 
-  std::mutex mutex_;
-  std::condition_variable ended_;
-  int running_;
-  std::vector<std::shared_ptr<Gang>> gangs_;  // by slot; null: idle
+  Mutex mutex_;
+  Condition ended_;
+  int running_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<Gang>> gangs_ ABSL_GUARDED_BY(mutex_);  // by slot; null: idle
   std::vector<std::thread> threads_;
 };
 

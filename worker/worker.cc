@@ -177,15 +177,15 @@ int RunWorker(const WorkerOptions& options) {
   const Clock::time_point end = Clock::now() + options.grace;
   spdlog::info("stopping: handing back what is trained");
   session.Drain();
-  // What is not handed back by then is simply no longer listed, so that the
-  // coordinator gives it away at once, with its older checkpoint.
   const milliseconds last_words = std::min(options.grace / 4, milliseconds(1000));
   if (!session.WaitUntilReleased(end - last_words)) {
+    // No longer listed, so that the coordinator gives them away at once.
     spdlog::warn("some jobs could not be handed back in time: they go on from older checkpoints");
+    session.Abandon();
   }
-  session.Abandon();
-  link->Stop(std::chrono::duration_cast<milliseconds>(end - Clock::now()) - last_words / 2);
-  if (!slots.WaitUntilEnded(end) || !keeper.Stop(milliseconds(0))) {
+  const auto left = [end] { return std::chrono::duration_cast<milliseconds>(end - Clock::now()); };
+  link->Stop(left() - last_words / 2);
+  if (!slots.WaitUntilEnded(end) || !keeper.Stop(left())) {
     // A step of a large gang may take longer; nothing of it is wanted any more.
     spdlog::default_logger()->flush();
     std::_Exit(0);
