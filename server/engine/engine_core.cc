@@ -81,13 +81,15 @@ void EngineCore::Settle(int64_t now_us, std::optional<int64_t> heard_until_us) {
                  now_us);
     }
     RunOwnStep(GiveGangs, now_us);
-    if (now_us >= garbage_from_us_) {
-      RunOwnStep([this](Ledger* ledger, int64_t now) { return RemoveGarbage(ledger, now); },
-                 now_us);
-    }
     sessions_.Prune(ledger_.queue());
   }
   Flush(now_us);
+  // By itself: a file that is removed does not come back with a commit that failed, so
+  // what its row looks like must be on disk.
+  if (now_us >= std::max(garbage_from_us_, own_steps_from_us_)) {
+    RunOwnStep([this](Ledger* ledger, int64_t now) { return RemoveGarbage(ledger, now); }, now_us);
+    Flush(now_us);
+  }
 }
 
 void EngineCore::RunOwnStep(const Ledger::Step& step, int64_t now_us) {

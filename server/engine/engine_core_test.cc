@@ -151,6 +151,37 @@ TEST_F(EngineCoreTest, AReportMayHaveWaitedForADiskWithRoom) {
   EXPECT_EQ(*writer()->ArtifactBytes(), 0);
 }
 
+TEST_F(EngineCoreTest, APruningThatWasUndoneTakesNoFiles) {
+  Begin();
+  const int64_t job = AddJob(AddSweep("s"), Config({}));
+  Start(job);
+  ASSERT_EQ(writer()->RegisterArtifact(sha_, 10, now_us_), absl::OkStatus());
+  files_.Add(sha_);
+  v1::JobResult result;
+  result.set_checkpoint_sha256(sha_);
+  ASSERT_EQ(writer()->FinishJob(job, result, now_us_), absl::OkStatus());
+  Commit();
+  v1::PruneRequest request;
+  request.set_sweep("s");
+  const auto prune = [&](Ledger* ledger, int64_t now_us) {
+    return Prune(request, ledger, now_us).status();
+  };
+  Pass(20 * kMinute);
+  // Whenever garbage is looked for, there is a pruning that cannot be committed.
+  faulty_.FailCommits(true);
+  for (int second = 0; second < 120; ++second) {
+    now_us_ += kSecond;
+    EXPECT_THAT(Run(prune), IsStatus(absl::StatusCode::kResourceExhausted));
+  }
+  faulty_.FailCommits(false);
+  EXPECT_TRUE(files_.Contains(sha_));
+  EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 1);
+  now_us_ += kSecond;
+  EXPECT_EQ(Run(prune), absl::OkStatus());
+  Pass(12 * kMinute);
+  EXPECT_FALSE(files_.Contains(sha_));
+}
+
 TEST_F(EngineCoreTest, AFileThatWentBeforeItsRowIsForgottenLater) {
   ASSERT_EQ(Register(sha_), absl::OkStatus());
   ASSERT_EQ(files_.Remove(sha_), absl::OkStatus());  // and then the process was killed

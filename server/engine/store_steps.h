@@ -21,8 +21,8 @@ absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes, Ledg
 
 // Removes up to `count_max` artifacts that nothing refers to and that were
 // registered or referred to last before `before_us`: first the file, then the row,
-// so that a crash in between leaves a row that the next round finds. Returns how
-// many it found.
+// so that a crash in between leaves a row that the next round finds. All that earlier
+// steps wrote must be committed. Returns how many it found.
 absl::StatusOr<int> CollectGarbage(int64_t before_us, int count_max, ArtifactFiles* files,
                                    Ledger* ledger);
 
