@@ -221,7 +221,6 @@ bool Listener::AcceptOne(int listener_fd) {
     // One that was gone before it was accepted is no reason to stop.
     return error == ECONNABORTED || error == EINTR;
   }
-  highest_fd_ = std::max(highest_fd_, fd);
   if (IsTooMany(fd)) {
     close(fd);
     return true;
@@ -231,6 +230,7 @@ bool Listener::AcceptOne(int listener_fd) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kTcpPatienceMs, sizeof(kTcpPatienceMs));
   }
+  accepted_.insert(fd);
   take_(listener_fd, fd);
   return true;
 }
@@ -257,9 +257,14 @@ void Listener::CountHosts() {
   if (now - hosts_counted_ < kCountInterval && now >= hosts_counted_) return;
   hosts_counted_ = now;
   hosts_.clear();
-  for (int fd = 0; fd < highest_fd_; ++fd) {
-    const std::string host = HostOf(fd);
-    if (!host.empty()) ++hosts_[host];
+  for (auto fd = accepted_.begin(); fd != accepted_.end();) {
+    const std::string host = HostOf(*fd);
+    if (host.empty()) {
+      fd = accepted_.erase(fd);
+    } else {
+      ++hosts_[host];
+      ++fd;
+    }
   }
 }
 

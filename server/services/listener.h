@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -71,7 +72,7 @@ class Listener {
   std::thread thread_;
 
   // Only for the thread.
-  int highest_fd_ = 0;
+  std::set<int> accepted_;            // those that are closed too, until the next count
   std::map<std::string, int> hosts_;  // connections by host
   absl::Time hosts_counted_ = absl::InfinitePast();
   absl::Time warned_ = absl::InfinitePast();

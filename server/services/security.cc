@@ -17,7 +17,7 @@
 namespace modlab {
 namespace {
 
-constexpr unsigned int kCertificateRefreshSeconds = 60;
+constexpr unsigned int kCertificateRefreshSeconds = 10;
 
 absl::Status Bad(absl::string_view flag, const std::string& path) {
   const unsigned long code = ERR_peek_last_error();
