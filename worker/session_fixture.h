@@ -3,6 +3,7 @@
 #ifndef MODLAB_WORKER_SESSION_FIXTURE_H_
 #define MODLAB_WORKER_SESSION_FIXTURE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -77,7 +78,7 @@ class SessionTest : public testing::Test {
     session_.StreamOpened();
   }
 
-  int news_ = 0;
+  std::atomic<int> news_{0};
   Session session_;
 };
 

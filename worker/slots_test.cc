@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "spdlog/spdlog.h"
 #include "worker/session_fixture.h"
 
 namespace modlab {
@@ -30,6 +31,9 @@ class CountingTrainer : public Trainer {
 
 class SlotsTest : public SessionTest {
  protected:
+  // The log is made by whoever uses it first; ThreadSanitizer cannot see into it.
+  static void SetUpTestSuite() { spdlog::default_logger(); }
+
   // Starts two gangs, each trained until it is asked for `requests` checkpoints, or
   // for 10 seconds. Returns how often each was asked.
   std::vector<int> RequestsOf(milliseconds interval, int requests, milliseconds at_least) {
