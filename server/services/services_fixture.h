@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "grpc/grpc.h"
 #include "grpcpp/grpcpp.h"
 #include "modlab/v1/results.grpc.pb.h"
 #include "modlab/v1/sweep.grpc.pb.h"
@@ -28,6 +29,10 @@ namespace modlab {
 class ServicesFixture : public StoreFixture {
  protected:
   ServicesFixture() {
+    // Kept for the life of the process: ending it, as the last channel does, may wait
+    // 10 s for a poller of its own.
+    static const bool kept = (grpc_init(), true);
+    EXPECT_TRUE(kept);
     artifacts_ = *Artifacts::Open(dir_.path());
     engine_ = *Engine::Start(
         store_.get(), writer(), artifacts_.get(),
