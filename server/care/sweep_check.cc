@@ -36,6 +36,7 @@ int64_t AuditSweepJobs(const v1::Sweep& sweep,
   }
   absl::flat_hash_map<std::string, int64_t> job_of;  // by key; 0: none so far
   for (const v1::JobConfig& config : *configs) job_of.emplace(JobKey(config), 0);
+  auto missing = static_cast<int64_t>(job_of.size());
   for (const auto& [job, key] : jobs) {
     const auto found = job_of.find(key);
     if (found == job_of.end()) {
@@ -47,12 +48,12 @@ int64_t AuditSweepJobs(const v1::Sweep& sweep,
           absl::StrCat("jobs ", found->second, " and ", job, " of it have the same config"));
     } else {
       found->second = job;
+      --missing;
     }
   }
-  int64_t missing = 0;
+  if (missing == 0) return 0;
   for (const v1::JobConfig& config : *configs) {
     if (job_of[JobKey(config)] != 0) continue;
-    ++missing;
     findings->Damage(
         "missing_job", subject,
         absl::StrCat("it has no job for ", ConfigText(config), ". Submit its file again"));
