@@ -196,17 +196,24 @@ void Queue::Preempt() {
   }
 }
 
-// Of workers that take gangs; in the order in which they are to be used.
+// In the order in which they are to be used.
 std::vector<Queue::FreeSlot> Queue::ListFreeSlots() {
   std::vector<FreeSlot> slots;
   for (auto& [id, worker] : workers_) {
-    if (worker.counted_slots == 0 || worker.place->state != Places::State::kOpen) continue;
-    // Idle slots are of no use: Assign() has just left them empty.
-    const int64_t soon =
-        worker.facts.slots() - static_cast<int64_t>(worker.gangs.size()) - IdleSlots(worker);
-    for (int64_t i = 0; i < soon; ++i) slots.push_back({&worker});
+    const bool takes_gangs =
+        worker.counted_slots > 0 && worker.place->state == Places::State::kOpen;
+    if (takes_gangs) {
+      // Idle slots are of no use: Assign() has just left them empty.
+      const int64_t soon =
+          worker.facts.slots() - static_cast<int64_t>(worker.gangs.size()) - IdleSlots(worker);
+      for (int64_t i = 0; i < soon; ++i) slots.push_back({&worker});
+    }
     for (auto& [gang_id, gang] : worker.gangs) {
-      if (gang.sweep != nullptr) slots.push_back({&worker, &gang, gang_id});
+      if (takes_gangs && gang.sweep != nullptr) {
+        slots.push_back({&worker, &gang, gang_id});
+      } else if (std::exchange(gang.preempted, false)) {
+        Changed(worker);
+      }
     }
   }
   std::stable_sort(slots.begin(), slots.end(),
