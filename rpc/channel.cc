@@ -96,6 +96,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpo
                                                            grpc::ChannelArguments arguments) {
   absl::Status status = CheckEndpoint(endpoint);
   if (!status.ok()) return status;
+  // gRPC is kept for the life of the process: ending it, as the last channel does,
+  // may wait 10 s for a poller of its own.
+  static const bool kept = (grpc_init(), true);
+  static_cast<void>(kept);
   // A host that vanished without a word: a new call on the same connection would
   // be as dead. No pings are sent while anything is heard.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);

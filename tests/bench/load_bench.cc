@@ -31,6 +31,7 @@
 #include "modlab/v1/coordinator.grpc.pb.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 #include "modlab/v1/worker.grpc.pb.h"
+#include "spdlog/spdlog.h"
 #include "tests/e2e/process.h"
 #include "worker/coordinator_link.h"
 #include "worker/session.h"
@@ -347,5 +348,6 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 600))
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  spdlog::set_level(spdlog::level::off);  // 200 workers that are connected
   return modlab::Run(options);
 }
