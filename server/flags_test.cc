@@ -44,6 +44,17 @@ TEST(FlagsTest, WhatIsGivenArrives) {
   EXPECT_EQ(ArtifactsOptions(flags).total_bytes_max, int64_t{1} << 29);
 }
 
+TEST(FlagsTest, MetricsAreServedWhereAsked) {
+  EXPECT_FALSE(Parse({}).metrics.has_value());
+  const Flags flags = Parse({"--metrics", "[::]:9464", "--log-format", "json"});
+  ASSERT_TRUE(flags.metrics.has_value());
+  EXPECT_EQ(flags.metrics->ToString(), "[::]:9464");
+  EXPECT_EQ(flags.log_format, "json");
+  EXPECT_THROW(Parse({"--metrics", "unix:/tmp/s"}), CLI::ValidationError);
+  EXPECT_THROW(Parse({"--metrics", "9464"}), CLI::ValidationError);
+  EXPECT_THROW(Parse({"--log-format", "xml"}), CLI::ValidationError);
+}
+
 TEST(FlagsTest, RetriesAreByCause) {
   const absl::StatusOr<Queue::Retries> retries =
       ParseRetries("worker_error=0,diverged=1,out_of_memory=1000", {});

@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -50,6 +51,18 @@ void AddBest(const v1::Job& job, std::vector<std::string>* columns, std::vector<
     columns->push_back(absl::StrCat("best_", MetricName(metric)));
     cells->push_back(value ? Cell(*value) : Cell());
   }
+}
+
+// Of a job without a result: where it goes on, and what its failures meant for it.
+void AddOutlook(const v1::Job& job, std::vector<std::string>* columns, std::vector<Cell>* cells) {
+  const auto add = [&](const char* column, Cell cell) {
+    columns->emplace_back(column);
+    cells->push_back(std::move(cell));
+  };
+  add("checkpoint_iteration", job.has_checkpoint() ? Cell(job.checkpoint().iteration()) : Cell());
+  add("failures", job.failures() > 0 ? Cell(int64_t{job.failures()}) : Cell());
+  add("not_before", TextCell(TimeText(job.not_before_us())));
+  add("quarantined", TextCell(job.failure().quarantined() ? "yes" : ""));
 }
 
 // In and out of distribution, sequence length by sequence length.
@@ -141,6 +154,7 @@ absl::Status ShowJob(const Connection& connection, int64_t id, Format format) {
   std::vector<std::string> columns = JobColumns(in_row);
   std::vector<Cell> cells = JobCells(*job, in_row);
   if (job->result().has_best()) AddBest(*job, &columns, &cells);
+  if (!job->has_result()) AddOutlook(*job, &columns, &cells);
   if (format == Format::kJson) {
     PrintJson(*job, columns, cells);
     return absl::OkStatus();

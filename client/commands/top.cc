@@ -43,9 +43,9 @@ void Draw(const std::vector<std::string>& lines) {
   const int rows = known ? size.ws_row : 24;
   const int columns = known ? size.ws_col : 80;
   std::string screen = "\x1b[H";
-  // The last row is the cursor's.
-  for (const std::string& line : FitLines(lines, rows - 1, columns)) {
-    absl::StrAppend(&screen, line, "\x1b[K\r\n");
+  // The last row is the cursor's, and the last column where it stands behind a long line.
+  for (const std::string& line : FitLines(lines, rows - 1, columns - 1)) {
+    absl::StrAppend(&screen, line, "\x1b[K\n");
   }
   std::cout << screen << "\x1b[J" << std::flush;
 }
