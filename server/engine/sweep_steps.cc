@@ -1,5 +1,7 @@
 #include "server/engine/sweep_steps.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -14,20 +16,36 @@ namespace modlab {
 
 namespace {
 
+// Each takes a few hundred bytes of memory, for as long as it waits.
+constexpr int64_t kUnfinishedMax = 10'000'000;
+
+// Before the queue is changed, since undoing that takes long; so jobs that would be
+// shared count as well.
+absl::Status CheckRoom(size_t more, Ledger* ledger) {
+  const Queue::Totals totals = ledger->queue().totals();
+  const int64_t unfinished = totals.waiting + totals.running;
+  if (unfinished + static_cast<int64_t>(more) <= kUnfinishedMax) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(unfinished, " jobs are unfinished already and this is about ", more,
+                   " more; at most ", kUnfinishedMax, " are allowed: wait, or cancel some"));
+}
+
 // Jobs known before: back in the queue without failures. They may belong to sweeps
 // that had nothing left to do, and that the queue does not know.
 absl::Status Requeue(std::vector<UnfinishedJob> jobs, Ledger* ledger, int64_t now_us) {
   if (jobs.empty()) return absl::OkStatus();
+  absl::Status status = CheckRoom(jobs.size(), ledger);
+  if (!status.ok()) return status;
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
   for (UnfinishedJob& job : jobs) {
-    absl::Status status = (*writer)->RetryJob(job.id, now_us);
+    status = (*writer)->RetryJob(job.id, now_us);
     if (!status.ok()) return status;
     absl::StatusOr<std::vector<int64_t>> sweeps = (*writer)->ActiveSweeps(job.id);
     if (!sweeps.ok()) return sweeps.status();
     job.sweeps = *std::move(sweeps);
   }
-  absl::Status status =
+  status =
       (*writer)->LoadSweeps([&](const QueuedSweep& sweep) { ledger->queue().SetSweep(sweep); });
   if (!status.ok()) return status;
   for (const UnfinishedJob& job : jobs) ledger->queue().AddJob(job, now_us);
@@ -131,6 +149,8 @@ absl::StatusOr<CreatedSweep> CreateSweep(const SweepPlan& plan, Ledger* ledger, 
     created.known = true;
     return created;
   }
+  absl::Status room = CheckRoom(plan.jobs.jobs.size(), ledger);
+  if (!room.ok()) return room;
   absl::StatusOr<QueuedSweep> sweep =
       (*writer)->InsertSweep(plan.spec, plan.policy, plan.user, plan.request_id, now_us);
   if (!sweep.ok()) return sweep.status();
@@ -154,7 +174,8 @@ absl::StatusOr<PlacedJobs> ExtendSweep(const ExtensionPlan& plan, Ledger* ledger
     return absl::AbortedError(
         absl::StrCat("sweep ", plan.sweep_id, " was extended by another call; try again"));
   }
-  absl::Status status = (*writer)->SetSpec(sweep->number, plan.spec);
+  absl::Status status = CheckRoom(plan.jobs.jobs.size(), ledger);
+  if (status.ok()) status = (*writer)->SetSpec(sweep->number, plan.spec);
   if (!status.ok()) return status;
   ledger->queue().SetSweep(*sweep);
   return PlaceJobs({sweep->number, false, false}, plan.jobs, *writer, ledger, now_us);
