@@ -146,7 +146,10 @@ class GangTrainer : public Trainer {
     const at::Tensor mean = adam_->mean().to(at::kCPU);
     const at::Tensor mean_square = adam_->mean_square().to(at::kCPU);
     const at::Tensor best = best_.kept() ? best_.weights().to(at::kCPU) : at::Tensor();
-    for (size_t j = 0; j < members_.size(); ++j) {
+    // Beginning with another each time: who takes them may not have room for all.
+    const size_t first = saves_++ * (members_.size() / 3 + 1);
+    for (size_t i = 0; i < members_.size(); ++i) {
+      const size_t j = (first + i) % members_.size();
       if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
       const auto job = static_cast<int64_t>(j);
       Checkpoint checkpoint;
@@ -360,17 +363,15 @@ class GangTrainer : public Trainer {
     adam_->SelectJobs(parameters_, keep);
     sampler_.SelectJobs(keep);
     best_.SelectJobs(parameters_, keep);
-    loss_sum_ = at::stack([&] {
-      std::vector<at::Tensor> sums;
-      for (int64_t j : keep) sums.push_back(loss_sum_[j]);
-      return sums;
-    }());
+    std::vector<at::Tensor> loss_sums;
     std::vector<int> members;
     std::vector<bool> measured;
-    for (int64_t j : keep) {
+    for (const int64_t j : keep) {
+      loss_sums.push_back(loss_sum_[j]);
       members.push_back(members_[static_cast<size_t>(j)]);
       measured.push_back(measured_[static_cast<size_t>(j)]);
     }
+    loss_sum_ = at::stack(loss_sums);
     members_ = std::move(members);
     measured_ = std::move(measured);
     parameters_ = std::move(kept);
@@ -395,6 +396,7 @@ class GangTrainer : public Trainer {
   bool any_ended_ = false;                  // some member has finished or failed
   std::vector<std::atomic<bool>> dropped_;  // by member
   std::atomic<bool> checkpoints_asked_{false};
+  size_t saves_ = 0;
   GangObserver* observer_ = nullptr;  // of Run()
   GangProgress progress_;
 };

@@ -82,9 +82,9 @@ class Trainer {
   // where the device's memory runs out on the way. Call once.
   virtual absl::Status Run(GangObserver* observer) = 0;
 
-  // Asks for one OnCheckpoint() of every member that is still trained, at the next
-  // opportunity of Run(): after the step in progress, or between two batches of an
-  // evaluation. Repeated before that, it asks for no more. Thread-safe.
+  // Asks for one OnCheckpoint() of every member that is still trained, in changing
+  // order, at the next opportunity of Run(): after the step in progress, or between two batches of
+  // an evaluation. Repeated before that, it asks for no more. Thread-safe.
   virtual void RequestCheckpoints() = 0;
 
   // Takes a member out: nothing more is heard of it. The others go on, at an

@@ -97,10 +97,13 @@ std::vector<Saved> SaveEverywhere(const std::vector<v1::JobConfig>& configs) {
   std::vector<Saved> all;
   Recorder recorder;
   recorder.on_checkpoint = [&](int member, int64_t iteration, std::string file) {
-    if (member == 0) all.emplace_back();
-    all.back().iteration = iteration;
-    all.back().files.push_back(std::move(file));
-    all.back().points.push_back(recorder.members[member].points.size());
+    const auto index = static_cast<size_t>(member);
+    if (all.empty() || !all.back().files[index].empty()) {
+      all.push_back({iteration, std::vector<std::string>(configs.size()),
+                     std::vector<size_t>(configs.size())});
+    }
+    all.back().files[index] = std::move(file);
+    all.back().points[index] = recorder.members[member].points.size();
     trainer->RequestCheckpoints();
   };
   trainer->RequestCheckpoints();
