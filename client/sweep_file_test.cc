@@ -186,7 +186,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "must be a number, not \"big\""},
         BadCase{"RequiresLabel", "requires: {labels: [a, b c]}\n", "4:24", "label: \"b c\""},
         BadCase{"RequiresLabelMap", "requires: {labels: [{a: b}]}\n", "4:21", "not a map"},
-        BadCase{"SecondDocument", "---\nname: b\n", "5:1", "second document"},
+        BadCase{"SecondDocument", "---\nname: b\n", "4:1", "second document"},
         BadCase{"Unclosed", "grid: {rules: [2\n", "5:1", "malformed YAML"},
         BadCase{"Tab", "\tgrid: {}\n", "4:2", "malformed YAML"},
         BadCase{"NoAnchor", "grid: *nowhere\n", "4:7", "malformed YAML"}),
