@@ -222,9 +222,9 @@ class Queue {
   // By name, then id. Workers that were not heard of since the queue was built
   // are left out.
   std::vector<v1::Worker> ListWorkers() const;
-  // Asks a worker to drain, for good. Ends the quarantine of a worker's place. Both
-  // return the worker. NOT_FOUND names the nearest known one; INVALID_ARGUMENT for
-  // a name that several have.
+  // Asks a worker to drain, for as long as it is known. Ends the quarantine of a worker's place.
+  // Both return the worker. NOT_FOUND names the nearest known one; INVALID_ARGUMENT for a name that
+  // several have.
   absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id);
   absl::StatusOr<v1::Worker> ReleaseWorker(absl::string_view name_or_id);
 

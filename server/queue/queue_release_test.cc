@@ -49,13 +49,19 @@ TEST_F(QueueReleaseTest, WhatRunsOfAPausedSweepIsToBeReleased) {
   Pause(1);
   EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("w"));
   EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1! 2/1 3/1"));
+  EXPECT_EQ(queue_->ReleaseReason(1), "sweep s-1 was paused");
+  EXPECT_EQ(queue_->ReleaseReason(2), "");
   Pause(2);
   EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1! 2/1! 3/1!"));
   HandBack({1, 2, 3});
+  EXPECT_EQ(queue_->ReleaseReason(1), "") << "nobody has it";
   Update(View("w", 1, 8));
   EXPECT_THAT(Assign(), IsEmpty());
   Pause(1, false);
   EXPECT_THAT(Assign(), ElementsAre("w: 1/2 2/2"));
+  queue_->RemoveSweep(1);
+  EXPECT_THAT(Desired("w"), ElementsAre("101: 1/2! 2/2!"));
+  EXPECT_EQ(queue_->ReleaseReason(1), "no sweep asks for it");
 }
 
 TEST_F(QueueReleaseTest, ResumedInTimeNothingIsReleased) {
@@ -101,6 +107,7 @@ TEST_F(QueueReleaseTest, AWorkerIsAskedToDrainForGood) {
   EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("w"));
   EXPECT_TRUE(AskedToDrain("w"));
   EXPECT_THAT(Desired("w"), ElementsAre("100: 1/1! 2/1!", "101: 3/1!"));
+  EXPECT_EQ(queue_->ReleaseReason(3), "worker name-w was asked to drain");
   EXPECT_TRUE(queue_->DrainWorker("w").ok());
   EXPECT_THAT(queue_->TakeChangedWorkers(), IsEmpty());
   HandBack({1, 2});
@@ -160,6 +167,7 @@ TEST_F(QueueReleaseTest, TheYoungestGangOfTheLowestPriorityMakesRoom) {
   EXPECT_THAT(queue_->TakeChangedWorkers(), ElementsAre("w"));
   EXPECT_THAT(Desired("v"), ElementsAre("100: 1/1", "102: 11/1"));
   EXPECT_THAT(Desired("w"), ElementsAre("101: 2/1", "103: 12/1!"));
+  EXPECT_EQ(queue_->ReleaseReason(12), "a sweep of a higher priority needs the slot");
   queue_->Preempt();
   EXPECT_THAT(queue_->TakeChangedWorkers(), IsEmpty()) << "it is on its way";
 

@@ -67,7 +67,6 @@ void Queue::LinkJob(int64_t job_id, int64_t sweep) {
   if (!entry->jobs.insert(job_id).second) return;
   ++revision_;
   job.sweeps.push_back(entry);
-  if (job.lease != nullptr) Changed(*job.lease->worker);
   Follow(&job);
 }
 

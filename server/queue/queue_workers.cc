@@ -100,13 +100,12 @@ bool Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) co
     out->set_id(gang_id);
     for (int64_t job_id : gang.jobs) {
       const Job& job = jobs_.at(job_id);
-      const bool paused = job.sweep == nullptr || job.sweep->facts.policy.paused();
       v1::Lease* lease = out->add_leases();
       lease->set_job_id(job_id);
       lease->set_attempt(job.attempt);
       lease->mutable_config()->ParseFromString(job.config);
       if (job.checkpoint != nullptr) *lease->mutable_checkpoint() = *job.checkpoint;
-      lease->set_release(worker.drain || gang.preempted || paused);
+      lease->set_release(!ReleaseReason(job_id).empty());
     }
   }
   return true;
@@ -121,7 +120,8 @@ std::string Queue::ReleaseReason(int64_t job_id) const {
   if (gang != worker.gangs.end() && gang->second.preempted) {
     return "a sweep of a higher priority needs the slot";
   }
-  if (job.sweep != nullptr && job.sweep->facts.policy.paused()) {
+  if (job.sweep == nullptr) return "no sweep asks for it";
+  if (job.sweep->facts.policy.paused()) {
     return absl::StrCat("sweep ", job.sweep->facts.id, " was paused");
   }
   return "";
