@@ -43,6 +43,14 @@ absl::Status LimitSize(Connection* connection, int64_t bytes_max) {
   return connection->Execute(absl::StrCat("PRAGMA max_page_count = ", pages_max));
 }
 
+// An earlier life may have ended between writing a transaction to the log and syncing it.
+// It counts, and will be told of as if it were on disk: so it has to be. A checkpoint
+// syncs the log first; that there is no room for the rest does not matter.
+absl::Status SyncLog(Connection* connection) {
+  absl::Status status = connection->Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir,
@@ -62,6 +70,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir,
     status = LimitSize(connection->get(), options.bytes_max);
   if (status.ok()) status = AddMigrationFunctions(data_dir, connection->get());
   if (status.ok()) status = Migrate(connection->get(), Migrations());
+  if (status.ok()) status = SyncLog(connection->get());
   if (!status.ok()) return status;
   return std::make_unique<SqliteStore>(*std::move(connection), options.vfs);
 }
