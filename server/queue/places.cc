@@ -26,12 +26,18 @@ Places::Place* Places::FindOrAdd(const std::string& name) {
   return &place;
 }
 
-bool Places::Fail(Place* place, int64_t gang_id, absl::string_view reason, int64_t now_us) {
+bool Places::Fail(Place* place, int64_t gang_id, const absl::btree_set<int64_t>& jobs,
+                  absl::string_view reason, int64_t now_us) {
   if (place->state == State::kClosed || !place->failed_gangs.insert(gang_id).second) return false;
+  if (place->failed_gangs.size() == 1) {
+    place->suspects = jobs;
+  } else {
+    absl::erase_if(place->suspects, [&](int64_t job_id) { return !jobs.contains(job_id); });
+  }
   place->failed_us = now_us;
   place->reason = Cut(reason);
   const int64_t beyond = static_cast<int64_t>(place->failed_gangs.size()) - options_.failures_max;
-  if (beyond < 0) return false;
+  if (beyond < 0 || !place->suspects.empty()) return false;
   place->state = State::kClosed;
   place->until_us =
       now_us + Doubled(options_.quarantine_first_us, beyond, options_.quarantine_max_us);
@@ -43,6 +49,7 @@ void Places::Succeed(Place* place) {
   if (place->state == State::kClosed) closed_.erase({place->until_us, place});
   place->state = State::kOpen;
   place->failed_gangs.clear();
+  place->suspects.clear();
   place->until_us = 0;
   place->reason.clear();
 }

@@ -1,10 +1,10 @@
 // Machines and their devices, and which of them only make gangs fail. The part of
 // Queue that outlives the workers' processes.
 //
-// A place is open until `failures_max` gangs of it have failed in a row. Then it is
-// closed for a while, and after that on trial. A success opens it, a further failure
-// closes it for longer. While it is closed nothing counts: what ends then was
-// given before.
+// A place is open until `failures_max` gangs of it have failed in a row and no single
+// job was part of all these failures, as it would be to blame. Then it is closed for
+// a while, and after that on trial. A success opens it, a further failure closes it
+// for longer. While it is closed nothing counts: what ends then was given before.
 //
 // Pure, as Queue; not thread-safe. Pointers are valid until Forget().
 
@@ -40,6 +40,7 @@ class Places {
     std::string name;
     State state = State::kOpen;
     absl::btree_set<int64_t> failed_gangs;  // in a row
+    absl::btree_set<int64_t> suspects;      // jobs that were part of every one of these
     int64_t failed_us = 0;                  // the last of them
     int64_t until_us = 0;                   // of the newest quarantine; 0: there is none
     std::string reason;
@@ -51,8 +52,10 @@ class Places {
   explicit Places(const Options& options) : options_(options) {}
 
   Place* FindOrAdd(const std::string& name);
-  // A gang failed; repeating it changes nothing. Whether the place was closed by it.
-  bool Fail(Place* place, int64_t gang_id, absl::string_view reason, int64_t now_us);
+  // A gang failed, and one of `jobs` is to blame, if not the place; repeating it changes
+  // nothing. Whether the place was closed by it.
+  bool Fail(Place* place, int64_t gang_id, const absl::btree_set<int64_t>& jobs,
+            absl::string_view reason, int64_t now_us);
   // Opens it.
   void Succeed(Place* place);
   // Puts on trial what was closed for long enough; returns that.

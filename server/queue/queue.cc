@@ -83,18 +83,24 @@ void Queue::Finish(int64_t job_id) {
   RemoveJob(job_id);
 }
 
-bool Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint) {
-  Job* job = &jobs_.at(job_id);
-  if (checkpoint.iteration() <= Iteration(*job)) return false;
+bool Queue::WantsCheckpoint(int64_t job_id, int64_t iteration) const {
+  const Job& job = jobs_.at(job_id);
+  const int64_t there = Iteration(job);
+  return iteration > there || (iteration < there && job.lease->iteration < there);
+}
+
+void Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint) {
   ++revision_;
-  job->checkpoint = std::make_unique<v1::TrainingCheckpoint>(checkpoint);
-  job->failures = 0;
+  Job* job = &jobs_.at(job_id);
   BatchKey key = job->batch->first;
+  if (checkpoint.iteration() > key.iteration) {
+    job->failures = 0;
+    key.suspicion = 0;
+    CountSuccess(*job->lease);
+  }
   key.iteration = checkpoint.iteration();
-  key.suspicion = 0;
+  job->checkpoint = std::make_unique<v1::TrainingCheckpoint>(checkpoint);
   SetBatch(std::move(key), job);
-  CountSuccess(*job->lease);
-  return true;
 }
 
 Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause, absl::string_view message,
@@ -252,7 +258,14 @@ void Queue::CountFailure(const Lease& lease, v1::FailureCause cause, absl::strin
   Worker* worker = lease.worker;
   if (cause == v1::DIVERGED || cause == v1::OUT_OF_MEMORY || worker->place == nullptr) return;
   if (cause == v1::WORKER_LOST && std::exchange(worker->lost, true)) return;
-  if (places_.Fail(worker->place, lease.gang_id, message, now_us)) Recount(worker->place);
+  // A worker that is lost takes all along, and which job it was nobody knows.
+  absl::btree_set<int64_t> jobs;
+  if (cause == v1::WORKER_LOST) jobs = worker->unclaimed;
+  for (const auto& [gang_id, gang] : worker->gangs) {
+    if (cause != v1::WORKER_LOST && gang_id != lease.gang_id) continue;
+    jobs.insert(gang.jobs.begin(), gang.jobs.end());
+  }
+  if (places_.Fail(worker->place, lease.gang_id, jobs, message, now_us)) Recount(worker->place);
 }
 
 void Queue::CountSuccess(const Lease& lease) {
@@ -273,6 +286,9 @@ void Queue::AdoptWorkers(const Queue& old) {
     worker->connected = theirs.connected;
     worker->drain = theirs.drain;
     worker->lost = theirs.lost;
+    worker->ending_min = theirs.ending_min;
+    worker->stuck = theirs.stuck;
+    worker->watched_us = theirs.watched_us;
     if (theirs.place != nullptr) SetPlace(worker, theirs.place->name);
     next_expiry_us_ =
         std::min(next_expiry_us_, worker->facts.last_seen_us() + options_.lease_duration_us);

@@ -45,8 +45,8 @@
 //   with n failures is leased in gangs of at most gang_size_max / 8^n with others
 //   like it (n of 4 and more are alike), so that soon only the culprit fails.
 //   Places. A place (WorkerView.place) whose last `place_failures_max` gangs all failed
-//   (with WORKER_ERROR; or WORKER_LOST, which counts once for all gangs of a worker) is
-//   quarantined: its workers are given nothing for quarantine_first_us, then one gang of
+//   (with WORKER_ERROR; or WORKER_LOST, which counts once for all gangs of a worker),
+//   without a job that was part of all of these failures, is quarantined: its workers are given nothing for quarantine_first_us, then one gang of
 //   one job at a time; each further failure doubles the time up to quarantine_max_us. A
 //   result or a newer checkpoint ends it. While it is given nothing, failures of what
 //   was given before do not count.
@@ -54,7 +54,8 @@
 //   it holds if it was asked to drain, and gangs that are preempted: while a sweep
 //   with `preempt` has waiting jobs that only a busy worker could take, gangs given
 //   for sweeps of a lower priority are, the lowest first, of these the youngest, as
-//   many as the waiting jobs need besides slots that are about to be free.
+//   many as the waiting jobs need besides slots that are about to be free: whose gang has
+//   ended, for up to two lease durations.
 //
 // Not thread-safe. About 300 bytes a waiting job.
 
@@ -190,9 +191,12 @@ class Queue {
   //
   // Its result is there: the job leaves the queue.
   void Finish(int64_t job_id);
-  // A checkpoint was kept. False, and nothing happened, if it is no newer than the
-  // one that the job has.
-  bool KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint);
+  // Whether a checkpoint of the attempt takes the place of the one that the job has: if
+  // it is newer, or if the attempt itself is not there yet, as it could not go on from
+  // that one.
+  bool WantsCheckpoint(int64_t job_id, int64_t iteration) const;
+  // A checkpoint was kept that is wanted. A newer one forgets the job's failures.
+  void KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint);
   // `message` is for people.
   Verdict Fail(int64_t job_id, v1::FailureCause cause, absl::string_view message, int64_t now_us);
   // Its worker handed it back.
@@ -222,9 +226,10 @@ class Queue {
   // By name, then id. Workers that were not heard of since the queue was built
   // are left out.
   std::vector<v1::Worker> ListWorkers() const;
-  // Asks a worker to drain, for as long as it is known. Ends the quarantine of a worker's place.
-  // Both return the worker. NOT_FOUND names the nearest known one; INVALID_ARGUMENT for a name that
-  // several have.
+  // Asks a worker to drain, for as long as it is known; the store does not know, so one
+  // that had not heard of it when the coordinator ended has to be asked again. Ends the
+  // quarantine of a worker's place. Both return the worker. NOT_FOUND names the nearest
+  // known one; INVALID_ARGUMENT for a name that several have.
   absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id);
   absl::StatusOr<v1::Worker> ReleaseWorker(absl::string_view name_or_id);
 
@@ -326,6 +331,11 @@ class Queue {
   };
   struct Worker {
     v1::Worker facts;
+    // Slots that are neither idle nor have a gang: so many at least since `watched_us`, and
+    // so many through all of a lease duration before. These may be for ever.
+    int64_t ending_min = 0;
+    int64_t stuck = 0;
+    int64_t watched_us = 0;
     Places::Place* place = nullptr;  // null before its first view
     bool connected = false;
     bool drain = false;         // asked to
@@ -383,6 +393,8 @@ class Queue {
   // Workers (queue_workers.cc).
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);
   int64_t IdleSlots(const Worker& worker) const;
+  int64_t EndingSlots(const Worker& worker) const;
+  void WatchSlots(Worker* worker, int64_t now_us) const;
   Worker* FindOrAddWorker(const std::string& id);
   absl::StatusOr<Worker*> FindWorker(absl::string_view name_or_id);
   v1::Worker Describe(const Worker& worker) const;
