@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "server/engine/ledger.h"
@@ -18,6 +19,8 @@ struct Command {
   std::function<void(const absl::Status&)> done;
   // `run` reads the store itself: earlier commands are committed before it.
   bool reads_store = false;
+  // The worker whose view `run` takes in, if any.
+  std::string worker_id;
 
   // For the inbox. Must not be refused for want of room; such commands are few by
   // themselves.

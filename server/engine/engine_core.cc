@@ -63,10 +63,10 @@ void EngineCore::Run(std::vector<Command> commands, int64_t now_us) {
     if (command.reads_store) Flush(now_us);
     absl::Status status = ledger_.Run(command.run, now_us);
     const bool wrote = ledger_.step_wrote();
-    if (!status.ok() && wrote) {
-      // What was undone was not processed; workers send it again.
-      sessions_.ForgetProcessed();
-      if (IsTrouble(status)) new_trouble_ = status;
+    if (!status.ok()) {
+      // What was undone was not processed; the worker sends it again.
+      sessions_.Forget(command.worker_id);
+      if (wrote && IsTrouble(status)) new_trouble_ = status;
     }
     answers_.push_back({std::move(command), std::move(status), wrote});
   }
@@ -81,8 +81,8 @@ void EngineCore::Settle(int64_t now_us, std::optional<int64_t> heard_until_us) {
                  now_us);
     }
     RunOwnStep(GiveGangs, now_us);
-    sessions_.Prune(ledger_.queue());
   }
+  sessions_.Prune(ledger_.queue());
   Flush(now_us);
   // By itself: a file that is removed does not come back with a commit that failed, so
   // what its row looks like must be on disk.
@@ -119,20 +119,25 @@ void EngineCore::NoticeTroubleTime(int64_t began_us, int64_t ended_us) {
 
 void EngineCore::Flush(int64_t now_us) {
   const bool wrote = ledger_.open();
-  const absl::Status committed = ledger_.Commit(now_us);
-  const absl::Status trouble = std::exchange(new_trouble_, absl::OkStatus());
+  const absl::Status committed = ledger_.Commit();
+  absl::Status trouble = std::exchange(new_trouble_, absl::OkStatus());
   if (committed.ok()) {
     const Tally tally = ledger_.TakeTally();
     since_start_ += tally;
     recent_.Add(tally, now_us);
     sessions_.Acknowledge();
-    sessions_.SendViews(&ledger_.queue());
   } else {
-    // No views: a worker whose result was rolled back would take its absence
-    // from what it should hold for an acknowledgement.
-    sessions_.ForgetProcessed();
+    sessions_.ForgetUnacknowledged(committed);
     own_steps_from_us_ = now_us + kOwnStepsPauseUs;
   }
+  const absl::Status refreshed = ledger_.Refresh(now_us);
+  if (!refreshed.ok()) {
+    spdlog::error("the queue cannot be read back: {}", refreshed.ToString());
+    trouble = refreshed;
+  }
+  // Never what is not on disk: a worker whose result was rolled back would take its
+  // absence from what it should hold for an acknowledgement.
+  if (committed.ok() && refreshed.ok()) sessions_.SendViews(&ledger_.queue());
   if (!committed.ok() || !trouble.ok()) {
     trouble_ = committed.ok() ? trouble : committed;
     trouble_us_ = now_us;
@@ -150,6 +155,7 @@ void EngineCore::Flush(int64_t now_us) {
 
 Command EngineCore::TakeViewCommand(v1::WorkerView view, std::shared_ptr<WorkerChannel> channel) {
   Command command;
+  command.worker_id = view.worker_id();
   auto shared_view = std::make_shared<const v1::WorkerView>(std::move(view));
   command.run = [this, shared_view, channel](Ledger* ledger, int64_t now_us) {
     return TakeWorkerView(*shared_view, channel, ledger, now_us);
@@ -173,7 +179,7 @@ absl::Status EngineCore::TakeWorkerView(const v1::WorkerView& view,
   if (channel->closed()) return absl::OkStatus();
   sessions_.Attach(view.worker_id(), channel);
   absl::Status status =
-      TakeView(view, *files_, sessions_.processed(view.worker_id()), ledger, now_us);
+      TakeView(view, *files_, sessions_.progress(view.worker_id()), ledger, now_us);
   // There is no room for this worker.
   if (!status.ok() && !ledger->queue().KnowsWorker(view.worker_id())) channel->Close(status);
   return status;

@@ -56,7 +56,7 @@ class EngineCore {
     // unused: longer than a worker may take from an upload to the report that
     // names it. Times at which no report could be taken do not count.
     int64_t garbage_interval_us = 60'000'000;
-    int64_t garbage_age_us = 600'000'000;
+    int64_t garbage_age_us = kGarbageAgeUs;
   };
 
   // `store`, `writer` (the store's) and `files` must outlive the core, which alone
@@ -77,7 +77,8 @@ class EngineCore {
   // said was run (none where it is empty); gives gangs to idle slots; removes
   // garbage. Then commits all since the last time, answers, and sends the workers
   // what they should hold. Where the commit fails, every command that wrote is
-  // answered with the error, the queue is read back and no view is sent.
+  // answered with the error, the streams that brought reports are closed and the queue is
+  // read back; until that is done no view is sent and no command run.
   void Settle(int64_t now_us, std::optional<int64_t> heard_until_us);
 
   // -- the workers' streams ------------------------------------------------------

@@ -107,6 +107,35 @@ TEST_F(EngineCoreTest, WhatAJobRefersToStays) {
   EXPECT_EQ(*writer()->ArtifactBytes(), 30);
 }
 
+TEST_F(EngineCoreTest, AReplacedCheckpointGoesSoon) {
+  Pass(20 * kMinute);
+  Begin();
+  const int64_t job = AddJob(AddSweep("s"), Config({}));
+  Start(job);
+  Commit();
+  StartCore();
+  Pass(20 * kMinute);
+  const auto keep = [&](int64_t iteration, const std::string& sha256) {
+    ASSERT_EQ(Register(sha256), absl::OkStatus());
+    EXPECT_EQ(Run([&](Ledger* ledger, int64_t now_us) {
+                v1::TrainingCheckpoint checkpoint;
+                checkpoint.set_iteration(iteration);
+                checkpoint.set_sha256(sha256);
+                checkpoint.set_size_bytes(10);
+                return (*ledger->Write())->KeepCheckpoint(job, checkpoint, now_us);
+              }),
+              absl::OkStatus());
+  };
+  const std::string next(64, 'b');
+  keep(10, sha_);
+  keep(20, next);
+  Pass(kMinute - kSecond);
+  EXPECT_TRUE(files_.Contains(sha_));
+  Pass(kMinute + 2 * kSecond);
+  EXPECT_FALSE(files_.Contains(sha_));
+  EXPECT_TRUE(files_.Contains(next));
+}
+
 TEST_F(EngineCoreTest, AReportMayHaveWaitedSinceBeforeTheStart) {
   ASSERT_EQ(Register(sha_), absl::OkStatus());
   now_us_ += 60 * kMinute;  // nobody could report

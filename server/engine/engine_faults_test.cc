@@ -1,12 +1,17 @@
 // The engine on a disk that fails.
 
+#include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/engine/engine.h"
+#include "server/engine/engine_core.h"
 #include "server/engine/engine_fixture.h"
+#include "server/engine/sweep_steps.h"
 
 namespace modlab {
 namespace {
@@ -150,6 +155,157 @@ TEST_F(EngineFaultsTest, ADrainedWorkerStaysDrainedWhenTheQueueIsReadBack) {
   const v1::CoordinatorView view = Synchronise(&worker);
   EXPECT_TRUE(view.drain());
   EXPECT_TRUE(LeaseOf(1, view).release());
+}
+
+// The core, with what comes together in one batch chosen by the test.
+class CoreFaultsTest : public EngineFixture {
+ protected:
+  CoreFaultsTest() {
+    engine_.reset();
+    core_ = std::make_unique<EngineCore>(store_.get(), &faulty_, &files_, EngineCore::Options(),
+                                         now_us_);
+    EXPECT_EQ(core_->Load(now_us_), absl::OkStatus());
+    const absl::StatusOr<SweepPlan> plan = PlanSweep(Request("r1", {"0"}));
+    EXPECT_EQ(plan.status(), absl::OkStatus());
+    Do({Step([&](Ledger* ledger, int64_t now_us) {
+      return CreateSweep(*plan, ledger, now_us).status();
+    })});
+  }
+
+  // Job 1, held by a worker.
+  FakeWorker Begin() {
+    FakeWorker worker = Worker('a');
+    Do({View(worker)});
+    EXPECT_THAT(Leases(worker.channel->view()), ElementsAre("1/1"));
+    Obey(&worker);
+    return worker;
+  }
+
+  void Do(std::vector<Command> commands) {
+    core_->Run(std::move(commands), now_us_);
+    core_->Settle(now_us_, now_us_);
+  }
+
+  Command View(const FakeWorker& worker) {
+    return core_->TakeViewCommand(worker.view, worker.channel);
+  }
+
+  static Command Step(Ledger::Step step, absl::Status* answer = nullptr) {
+    Command command;
+    command.run = std::move(step);
+    command.done = [answer](const absl::Status& status) {
+      if (answer != nullptr) *answer = status;
+    };
+    return command;
+  }
+
+  std::unique_ptr<EngineCore> core_;
+};
+
+TEST_F(CoreFaultsTest, ReportsThatTwoStreamsBroughtAtOnceAreNotLost) {
+  FakeWorker worker = Begin();
+  AddPoint(&worker, 1, 1, 0);
+  FakeWorker again = worker;
+  again.channel = std::make_shared<FakeChannel>();
+  faulty_.FailCommits(true);
+  Do({View(worker), View(again)});
+  faulty_.FailCommits(false);
+  EXPECT_TRUE(again.channel->closed()) << "or it would go on with the next report";
+  now_us_ += 2'000'000;
+  again.view.clear_reports();
+  AddPoint(&again, 1, 1, 50);
+  Do({View(again)});
+  EXPECT_EQ(again.channel->view().reports_acknowledged(), 0u);
+  EXPECT_EQ(Points(1), 0u);
+
+  worker.channel = std::make_shared<FakeChannel>();
+  AddPoint(&worker, 1, 1, 50);
+  Do({View(worker)});
+  EXPECT_EQ(worker.channel->view().reports_acknowledged(), 2u);
+  EXPECT_EQ(Points(1), 2u);
+}
+
+TEST_F(CoreFaultsTest, AnUnknownReportIsTakenOnlyAsTheFirstOfItsStream) {
+  FakeWorker worker = Begin();
+  worker.reports = 5;  // as acknowledged in an earlier life of the coordinator
+  AddPoint(&worker, 1, 1, 0);
+  Do({View(worker)});
+  EXPECT_EQ(worker.channel->view().reports_acknowledged(), 6u);
+  worker.reports = 7;
+  AddPoint(&worker, 1, 1, 50);
+  Do({View(worker)});
+  EXPECT_THAT(worker.channel->why(), IsStatus(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(Points(1), 1u);
+}
+
+TEST_F(CoreFaultsTest, AUsersMistakeCostsNoWorkerItsStream) {
+  FakeWorker worker = Begin();
+  AddPoint(&worker, 1, 1, 0);
+  Do({View(worker)});
+  worker.view.clear_reports();
+  AddPoint(&worker, 1, 1, 50);
+  absl::Status answer;
+  Do({View(worker), Step(
+                        [](Ledger* ledger, int64_t) {
+                          v1::UpdateSweepRequest request;
+                          request.set_sweep("nosuch");
+                          return UpdateSweep(request, ledger);
+                        },
+                        &answer)});
+  EXPECT_THAT(answer, IsStatus(absl::StatusCode::kNotFound));
+  EXPECT_EQ(worker.channel->view().reports_acknowledged(), 2u);
+  worker.view.clear_reports();
+  AddPoint(&worker, 1, 1, 100);
+  Do({View(worker)});
+  EXPECT_FALSE(worker.channel->closed()) << worker.channel->why();
+  EXPECT_EQ(worker.channel->view().reports_acknowledged(), 3u);
+  EXPECT_EQ(Points(1), 3u);
+}
+
+TEST_F(CoreFaultsTest, NothingIsToldOfAQueueThatIsAheadOfTheDisk) {
+  FakeWorker worker = Worker('a');
+  faulty_.FailCommits(true);
+  faulty_.FailLoads(true);
+  Do({View(worker)});
+  for (int turn = 0; turn < 10; ++turn) {
+    now_us_ += 250'000;
+    Do({});
+    absl::Status answer;
+    Do({Step([](Ledger*, int64_t) { return absl::OkStatus(); }, &answer)});
+    EXPECT_THAT(answer, IsStatus(absl::StatusCode::kInternal));
+  }
+  EXPECT_EQ(worker.channel->sent(), 0);
+  EXPECT_EQ(Get(1).state(), v1::QUEUED);
+  EXPECT_EQ(core_->GetStatus(now_us_).view.trouble(), "the disk cannot be read");
+
+  faulty_.FailCommits(false);
+  faulty_.FailLoads(false);
+  now_us_ += 1'000'000;
+  Do({});
+  EXPECT_THAT(Leases(worker.channel->view()), ElementsAre("1/1"));
+  EXPECT_EQ(Get(1).state(), v1::RUNNING);
+}
+
+// What the batch wrote is on disk, but the queue is not what is there.
+TEST_F(CoreFaultsTest, NothingIsToldAfterAStepThatCouldNotBeUndoneInTheQueue) {
+  FakeWorker worker = Begin();
+  Do({View(worker)});
+  const int sent = worker.channel->sent();
+  faulty_.FailLoads(true);
+  absl::Status cancelled;
+  Do({View(worker), Step(
+                        [](Ledger* ledger, int64_t now_us) {
+                          EXPECT_TRUE(CancelSweep("s-1", ledger, now_us).ok());
+                          return absl::AbortedError("changed its mind");
+                        },
+                        &cancelled)});
+  EXPECT_THAT(cancelled, IsStatus(absl::StatusCode::kAborted));
+  EXPECT_EQ(worker.channel->sent(), sent);
+  faulty_.FailLoads(false);
+  now_us_ += 1'000'000;
+  Do({View(worker)});
+  EXPECT_EQ(worker.channel->sent(), sent + 1);
+  EXPECT_THAT(Leases(worker.channel->view()), ElementsAre("1/1"));
 }
 
 TEST_F(EngineFaultsTest, StopAnswersAllAndRefusesTheRest) {

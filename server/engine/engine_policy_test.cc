@@ -160,6 +160,41 @@ TEST_F(EnginePolicyTest, ForcedJobsAvoidTheirEarlierPlace) {
   EXPECT_EQ(Get(2).worker(), "worker-b");
 }
 
+TEST_F(EnginePolicyTest, JobsThatAreQueuedAgainAvoidItStill) {
+  FakeWorker first = Worker('a', 1, 1);
+  first.view.set_place("node-1");
+  FakeWorker other = Worker('b', 1, 1);
+  other.view.set_place("node-2");
+  const auto diverge = [this](FakeWorker* worker, int64_t job, int32_t attempt) {
+    Obey(worker);
+    AddReport(worker, job, attempt)->mutable_failed()->set_cause(v1::DIVERGED);
+    Synchronise(worker);
+    ASSERT_EQ(Get(job).state(), v1::FAILED);
+    worker->view.clear_held();
+    worker->view.set_slots_idle(1);
+    Synchronise(worker);
+  };
+  Create(Request("r1", {"0"}));
+  Synchronise(&first);
+  diverge(&first, 1, 1);
+  Synchronise(&other);
+  v1::CreateSweepRequest again = Request("r2", {"0"});
+  again.set_force(true);
+  again.set_avoid_earlier_workers(true);
+  Create(again);
+  diverge(&other, 2, 1);
+
+  v1::RetryJobsRequest retry;
+  retry.set_sweep("s-2");
+  EXPECT_EQ(*engine_->RetryJobs(retry), 1);
+  EXPECT_EQ(Get(2).worker(), "worker-b");
+  diverge(&other, 2, 2);
+
+  EXPECT_EQ(Create(Request("r3", {"0"})).jobs.requeued, 1);
+  EXPECT_EQ(Get(2).attempt(), 3);
+  EXPECT_EQ(Get(2).worker(), "worker-b");
+}
+
 TEST_F(EnginePolicyTest, AnExtensionAddsWhatIsNew) {
   Create(Request("r1", {"0", "1"}));
   v1::CreateSweepRequest other = Request("r2", {"2"});

@@ -56,6 +56,39 @@ TEST_F(EngineResumeTest, TheNextLeaseGoesOnFromTheCheckpoint) {
   EXPECT_EQ(Points(1), 2u) << "what comes after the checkpoint is measured again";
 }
 
+TEST_F(EngineResumeTest, ACheckpointThatCouldNotBeUsedIsReplaced) {
+  FakeWorker worker = Begin();
+  AddPoint(&worker, 1, 1, 0);
+  AddPoint(&worker, 1, 1, 50);
+  AddCheckpoint(&worker, 1, 1, 60, Upload('c'));
+  Synchronise(&worker);
+  Lose();
+  EXPECT_EQ(Get(1).failures(), 1);
+  worker = Worker('b', 2);
+  Synchronise(&worker);
+  Obey(&worker);
+  for (v1::HeldLease& held : *worker.view.mutable_held()) held.set_iteration(3);
+  Synchronise(&worker);
+  AddPoint(&worker, 1, 2, 0);
+  AddCheckpoint(&worker, 1, 2, 20, Upload('d'));
+  Synchronise(&worker);
+  EXPECT_EQ(Get(1).checkpoint().iteration(), 20);
+  EXPECT_EQ(Get(1).checkpoint().sha256(), Sha('d'));
+  EXPECT_EQ(Get(1).failures(), 1);
+  EXPECT_EQ(Points(1), 2u) << "what is known stays";
+  for (v1::HeldLease& held : *worker.view.mutable_held()) held.set_iteration(22);
+  Synchronise(&worker);
+  AddCheckpoint(&worker, 1, 2, 10, Upload('e'));
+  Synchronise(&worker);
+  EXPECT_EQ(Get(1).checkpoint().iteration(), 20);
+  Restart();
+  Lose();
+  now_us_ += kBackoffUs;
+  worker = Worker('f', 2);
+  EXPECT_EQ(LeaseOf(1, Synchronise(&worker)).checkpoint().iteration(), 20);
+  EXPECT_EQ(Points(1), 1u);
+}
+
 TEST_F(EngineResumeTest, ARestartedCoordinatorKnowsTheCheckpoint) {
   FakeWorker worker = Begin();
   AddCheckpoint(&worker, 1, 1, 60, Upload('c'));

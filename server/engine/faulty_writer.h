@@ -23,6 +23,7 @@ class FaultyWriter final : public Store::Writer {
   void set_inner(Store::Writer* inner) { inner_ = inner; }
 
   void FailCommits(bool fail) { fail_commits_ = fail; }
+  void FailLoads(bool fail) { fail_loads_ = fail; }
   void FailStartAttempt(bool fail) { fail_start_ = fail; }
   // The one after the next `count` fails, once.
   void FailInsertJobAfter(int count) { inserts_left_ = count; }
@@ -44,6 +45,7 @@ class FaultyWriter final : public Store::Writer {
     return inner_->LoadSweeps(visit);
   }
   absl::Status LoadUnfinished(const std::function<void(const UnfinishedJob&)>& visit) override {
+    if (fail_loads_) return absl::InternalError("the disk cannot be read");
     return inner_->LoadUnfinished(visit);
   }
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override {
@@ -80,8 +82,8 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) override {
     return inner_->LinkJob(sweep, job_id);
   }
-  absl::StatusOr<std::vector<int64_t>> ActiveSweeps(int64_t job_id) override {
-    return inner_->ActiveSweeps(job_id);
+  absl::StatusOr<UnfinishedJob> ReadUnfinished(int64_t job_id) override {
+    return inner_->ReadUnfinished(job_id);
   }
   absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                           const std::vector<int64_t>& job_ids) override {
@@ -143,6 +145,7 @@ class FaultyWriter final : public Store::Writer {
  private:
   Store::Writer* inner_;
   std::atomic<bool> fail_commits_{false};
+  std::atomic<bool> fail_loads_{false};
   std::atomic<bool> fail_start_{false};
   std::atomic<bool> lose_transaction_{false};
   std::atomic<int> inserts_left_{-1};

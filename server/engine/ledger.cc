@@ -28,21 +28,16 @@ absl::Status Ledger::Load(int64_t now_us) {
 absl::Status Ledger::Run(const Step& step, int64_t now_us) {
   step_wrote_ = false;
   if (!lost_.ok()) return lost_;
-  if (stale_) {
-    absl::Status status = Load(now_us);
-    if (!status.ok()) return status;
-  }
+  absl::Status status = Refresh(now_us);
+  if (!status.ok()) return status;
   const uint64_t revision = queue_->revision();
   const Tally before = tally_;
-  absl::Status status = step(this, now_us);
+  status = step(this, now_us);
   if (status.ok() && step_wrote_) status = writer_->ReleaseSavepoint();
   if (status.ok()) return status;
   tally_ = before;
   if (step_wrote_) UndoStep(status);
-  if (queue_->revision() != revision && lost_.ok()) {
-    absl::Status loaded = Load(now_us);
-    if (!loaded.ok()) spdlog::error("cannot read the queue back: {}", loaded.ToString());
-  }
+  stale_ = queue_->revision() != revision;
   return status;
 }
 
@@ -53,7 +48,7 @@ void Ledger::UndoStep(const absl::Status& why) {
   if (!undone.ok()) lost_ = absl::IsResourceExhausted(why) ? why : undone;
 }
 
-absl::Status Ledger::Commit(int64_t now_us) {
+absl::Status Ledger::Commit() {
   if (!open_) return absl::OkStatus();
   open_ = false;
   Tally counted = std::exchange(tally_, Tally());
@@ -69,10 +64,11 @@ absl::Status Ledger::Commit(int64_t now_us) {
   }
   spdlog::error("nothing was written: {}", status.ToString());
   writer_->Rollback();
-  absl::Status loaded = Load(now_us);
-  if (!loaded.ok()) spdlog::error("cannot read the queue back: {}", loaded.ToString());
+  stale_ = true;
   return status;
 }
+
+absl::Status Ledger::Refresh(int64_t now_us) { return stale_ ? Load(now_us) : absl::OkStatus(); }
 
 absl::StatusOr<Store::Writer*> Ledger::Write() {
   if (step_wrote_) return writer_;

@@ -4,7 +4,8 @@
 // begins with the first step that asks for it, so steps that only look cost no
 // commit) and the queue. Where a step or the commit fails, the queue in memory
 // is ahead of the disk and is filled again from the store; workers, and gangs
-// whose leases the store still has, are kept.
+// whose leases the store still has, are kept. Until that was done no step is run, and
+// nobody may be told what the queue says.
 //
 // Not thread-safe. Owns the queue; the writer must outlive it.
 
@@ -42,7 +43,9 @@ class Ledger {
   bool open() const { return open_; }
   // Puts on disk what the steps since the last Commit() wrote. On an error none
   // of it happened. OK if none wrote.
-  absl::Status Commit(int64_t now_us);
+  absl::Status Commit();
+  // Fills the queue again where it is ahead of the disk. Unless it is OK, it still is.
+  absl::Status Refresh(int64_t now_us);
   // What was counted and committed since the last call.
   Tally TakeTally() { return std::exchange(committed_, Tally()); }
 

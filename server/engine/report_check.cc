@@ -21,6 +21,11 @@ constexpr size_t kNameBytesMax = 128;
 constexpr size_t kDeviceNameBytesMax = 256;
 constexpr size_t kPlaceBytesMax = 160;
 constexpr int kLabelsMax = 64;
+// What a worker may be told to hold, twice: what has ended is held until that is
+// acknowledged.
+constexpr int kHeldMax = 32'768;
+// 4 MiB, and some more: workers fill in reports by an estimate of the rest.
+constexpr size_t kViewBytesMax = size_t{5} << 20;
 
 bool IsLowerHex(absl::string_view text, size_t digits) {
   if (text.size() != digits) return false;
@@ -102,6 +107,14 @@ absl::Status CheckFigures(const Checkpoint& checkpoint, const v1::JobConfig& con
 absl::Status CheckView(const v1::WorkerView& view) {
   if (!IsLowerHex(view.worker_id(), 32)) {
     return absl::InvalidArgumentError("worker_id must be 32 lower-case hex digits");
+  }
+  if (view.ByteSizeLong() > kViewBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the view has ", view.ByteSizeLong(), " bytes; at most 4 MiB are allowed"));
+  }
+  if (view.held_size() > kHeldMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("held has ", view.held_size(), "; at most ", kHeldMax, " are allowed"));
   }
   absl::Status status = CheckText("name", view.name(), 1, kNameBytesMax);
   if (status.ok()) {

@@ -51,6 +51,20 @@ TEST(ReportCheckTest, AViewKeepsItsLimits) {
   EXPECT_THAT(Check(view), HasSubstr("labels has 65; at most 64"));
 }
 
+TEST(ReportCheckTest, AViewIsOfBoundedSize) {
+  v1::WorkerView view = View();
+  for (int64_t job = 1; job <= 32'768; ++job) view.add_held()->set_job_id(job);
+  v1::Report* report = view.add_reports();
+  report->set_number(1);
+  report->mutable_failed()->set_message(std::string(3 << 20, 'x'));
+  EXPECT_EQ(Check(view), "");
+  report->mutable_failed()->set_message(std::string(5 << 20, 'x'));
+  EXPECT_THAT(Check(view), HasSubstr("at most 4 MiB"));
+  view.clear_reports();
+  view.add_held();
+  EXPECT_THAT(Check(view), HasSubstr("held has 32769; at most 32768"));
+}
+
 TEST(ReportCheckTest, PointsAreWhereTheConfigHasThem) {
   v1::JobConfig config;
   config.set_iterations(120);

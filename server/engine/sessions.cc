@@ -12,6 +12,7 @@ void Sessions::Attach(const std::string& worker_id, std::shared_ptr<WorkerChanne
     session.channel->Close(absl::AbortedError(
         absl::StrCat("a newer stream of worker ", worker_id, " took this one's place")));
   }
+  if (session.channel != channel) session.processed.stream_is_new = true;
   session.channel = std::move(channel);
   unanswered_.insert(worker_id);
 }
@@ -26,14 +27,27 @@ bool Sessions::Detach(const std::string& worker_id, const WorkerChannel* channel
 void Sessions::Acknowledge() {
   for (const std::string& worker_id : unanswered_) {
     auto session = sessions_.find(worker_id);
-    if (session != sessions_.end()) session->second.acknowledged = session->second.processed;
+    if (session != sessions_.end()) session->second.acknowledged = session->second.processed.newest;
   }
 }
 
-void Sessions::ForgetProcessed() {
+void Sessions::Forget(const std::string& worker_id) {
+  auto session = sessions_.find(worker_id);
+  if (session != sessions_.end()) session->second.processed.newest = session->second.acknowledged;
+}
+
+void Sessions::ForgetUnacknowledged(const absl::Status& why) {
   for (const std::string& worker_id : unanswered_) {
-    auto session = sessions_.find(worker_id);
-    if (session != sessions_.end()) session->second.processed = session->second.acknowledged;
+    auto it = sessions_.find(worker_id);
+    if (it == sessions_.end()) continue;
+    Session& session = it->second;
+    if (session.processed.newest == session.acknowledged) continue;
+    session.processed.newest = session.acknowledged;
+    // Perhaps not the one that brought it: that may be closed by now.
+    if (session.channel != nullptr) {
+      session.channel->Close(absl::UnavailableError(
+          absl::StrCat("reports could not be written: ", std::string(why.message()))));
+    }
   }
 }
 

@@ -18,6 +18,14 @@
 
 namespace modlab {
 
+// Which of a worker's reports were taken in.
+struct ReportProgress {
+  uint64_t newest = 0;  // 0: not known
+  // The stream has brought no report yet. Where the newest one is not known, the first
+  // of a stream is the worker's oldest that is not acknowledged, and no other is.
+  bool stream_is_new = true;
+};
+
 class Sessions {
  public:
   // `frame` holds what is the same in every view: intervals.
@@ -29,11 +37,17 @@ class Sessions {
   // Whether `channel` was the worker's stream; it no longer is.
   bool Detach(const std::string& worker_id, const WorkerChannel* channel);
 
-  // The newest report taken in. The worker must be attached.
-  uint64_t* processed(const std::string& worker_id) { return &sessions_.at(worker_id).processed; }
-  // What was processed is on disk now, or will never be.
+  // The worker must be attached.
+  ReportProgress* progress(const std::string& worker_id) {
+    return &sessions_.at(worker_id).processed;
+  }
+  // What was processed is on disk now.
   void Acknowledge();
-  void ForgetProcessed();
+  // What was processed of one worker since then, or of all, was undone. The streams of all
+  // of which there was something are closed, so that they send it again; closing the one
+  // worker's is for the caller.
+  void Forget(const std::string& worker_id);
+  void ForgetUnacknowledged(const absl::Status& why);
 
   // Sends their view to all who wait for an answer or whose gangs changed.
   void SendViews(Queue* queue);
@@ -44,7 +58,7 @@ class Sessions {
  private:
   struct Session {
     std::shared_ptr<WorkerChannel> channel;  // null while there is no stream
-    uint64_t processed = 0;
+    ReportProgress processed;
     uint64_t acknowledged = 0;
   };
 

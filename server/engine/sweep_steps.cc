@@ -32,23 +32,24 @@ absl::Status CheckRoom(size_t more, Ledger* ledger) {
 
 // Jobs known before: back in the queue without failures. They may belong to sweeps
 // that had nothing left to do, and that the queue does not know.
-absl::Status Requeue(std::vector<UnfinishedJob> jobs, Ledger* ledger, int64_t now_us) {
-  if (jobs.empty()) return absl::OkStatus();
-  absl::Status status = CheckRoom(jobs.size(), ledger);
+absl::Status Requeue(const std::vector<int64_t>& job_ids, Ledger* ledger, int64_t now_us) {
+  if (job_ids.empty()) return absl::OkStatus();
+  absl::Status status = CheckRoom(job_ids.size(), ledger);
   if (!status.ok()) return status;
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
-  for (UnfinishedJob& job : jobs) {
-    status = (*writer)->RetryJob(job.id, now_us);
+  for (const int64_t job_id : job_ids) {
+    status = (*writer)->RetryJob(job_id, now_us);
     if (!status.ok()) return status;
-    absl::StatusOr<std::vector<int64_t>> sweeps = (*writer)->ActiveSweeps(job.id);
-    if (!sweeps.ok()) return sweeps.status();
-    job.sweeps = *std::move(sweeps);
   }
   status =
       (*writer)->LoadSweeps([&](const QueuedSweep& sweep) { ledger->queue().SetSweep(sweep); });
   if (!status.ok()) return status;
-  for (const UnfinishedJob& job : jobs) ledger->queue().AddJob(job, now_us);
+  for (const int64_t job_id : job_ids) {
+    absl::StatusOr<UnfinishedJob> job = (*writer)->ReadUnfinished(job_id);
+    if (!job.ok()) return job.status();
+    ledger->queue().AddJob(*job, now_us);
+  }
   return absl::OkStatus();
 }
 
@@ -61,7 +62,7 @@ struct Placement {
 // Makes or shares one job; one that ended without a result goes to `again`.
 absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
                       const JobPlan::PlannedJob& planned, Store::Writer* writer, Ledger* ledger,
-                      int64_t now_us, PlacedJobs* counts, std::vector<UnfinishedJob>* again) {
+                      int64_t now_us, PlacedJobs* counts, std::vector<int64_t>* again) {
   absl::StatusOr<std::optional<KnownJob>> known = writer->FindJob(planned.job_key);
   if (!known.ok()) return known.status();
 
@@ -87,10 +88,7 @@ absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
   absl::Status linked = writer->LinkJob(placement.sweep, old.id).status();
   if (!linked.ok()) return linked;
   if (old.state == v1::FAILED || old.state == v1::CANCELLED) {
-    job.id = old.id;
-    job.attempt = old.attempt;
-    job.checkpoint = old.checkpoint;
-    again->push_back(std::move(job));
+    again->push_back(old.id);
     ++counts->requeued;
     return absl::OkStatus();
   }
@@ -102,13 +100,13 @@ absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
 absl::StatusOr<PlacedJobs> PlaceJobs(const Placement& placement, const JobPlan& plan,
                                      Store::Writer* writer, Ledger* ledger, int64_t now_us) {
   PlacedJobs counts;
-  std::vector<UnfinishedJob> again;
+  std::vector<int64_t> again;
   for (const JobPlan::PlannedJob& planned : plan.jobs) {
     absl::Status status = PlaceJob(placement, plan.shape_keys[planned.shape], planned, writer,
                                    ledger, now_us, &counts, &again);
     if (!status.ok()) return status;
   }
-  absl::Status status = Requeue(std::move(again), ledger, now_us);
+  absl::Status status = Requeue(again, ledger, now_us);
   if (!status.ok()) return status;
   return counts;
 }
@@ -254,21 +252,12 @@ absl::StatusOr<int64_t> RetryJobs(const v1::RetryJobsRequest& request, Store* st
     return absl::FailedPreconditionError(
         absl::StrCat("sweep ", sweep->id(), " was cancelled; submit it again instead"));
   }
-  std::vector<UnfinishedJob> jobs;
+  std::vector<int64_t> jobs;
   absl::Status status = ScanSweep(store, sweep->id(), request.filters(), {"failed", "cancelled"},
-                                  [&](const v1::Job& job) {
-                                    UnfinishedJob& again = jobs.emplace_back();
-                                    again.id = job.id();
-                                    again.shape_key = job.shape_key();
-                                    again.config = job.config();
-                                    again.attempt = job.attempt();
-                                    again.checkpoint = job.checkpoint();
-                                  });
+                                  [&](const v1::Job& job) { jobs.push_back(job.id()); });
+  if (status.ok()) status = Requeue(jobs, ledger, now_us);
   if (!status.ok()) return status;
-  const auto count = static_cast<int64_t>(jobs.size());
-  status = Requeue(std::move(jobs), ledger, now_us);
-  if (!status.ok()) return status;
-  return count;
+  return static_cast<int64_t>(jobs.size());
 }
 
 }  // namespace modlab

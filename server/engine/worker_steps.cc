@@ -148,7 +148,7 @@ class Reports {
     const v1::TrainingCheckpoint& checkpoint = report.checkpoint();
     absl::Status sound = CheckCheckpoint(checkpoint, config);
     if (!sound.ok()) return Drop(report, sound.message());
-    if (checkpoint.iteration() <= ledger_->queue().CheckpointIteration(report.job_id())) {
+    if (!ledger_->queue().WantsCheckpoint(report.job_id(), checkpoint.iteration())) {
       return absl::OkStatus();
     }
     sound = CheckFile(checkpoint.sha256());
@@ -182,20 +182,22 @@ class Reports {
 
 }  // namespace
 
-absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files, uint64_t* processed,
-                      Ledger* ledger, int64_t now_us) {
+absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files,
+                      ReportProgress* processed, Ledger* ledger, int64_t now_us) {
   Reports reports(view, files, ledger, now_us);
-  uint64_t newest = *processed;
+  ReportProgress after = *processed;
   for (const v1::Report& report : view.reports()) {
-    if (report.number() <= newest) continue;
+    const bool may_begin = after.stream_is_new && after.newest == 0;
+    after.stream_is_new = false;
+    if (report.number() <= after.newest) continue;
     // A worker sends each report once a stream, and one view got lost.
-    if (newest > 0 && report.number() > newest + 1) {
+    if (report.number() > after.newest + 1 && !may_begin) {
       return absl::UnavailableError(
-          absl::StrCat("report ", newest + 1, " is missing before report ", report.number()));
+          absl::StrCat("report ", after.newest + 1, " is missing before report ", report.number()));
     }
     absl::Status status = reports.Take(report);
     if (!status.ok()) return status;
-    newest = report.number();
+    after.newest = report.number();
   }
   absl::StatusOr<std::vector<Queue::Verdict>> given_back =
       ledger->queue().UpdateWorker(view, now_us);
@@ -207,7 +209,7 @@ absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files, ui
     absl::Status status = WriteRelease(verdict, reason, ledger, now_us);
     if (!status.ok()) return status;
   }
-  *processed = newest;
+  *processed = after;
   return absl::OkStatus();
 }
 

@@ -9,18 +9,19 @@
 #include "absl/status/status.h"
 #include "modlab/v1/worker.pb.h"
 #include "server/engine/ledger.h"
+#include "server/engine/sessions.h"
 #include "server/store/artifact_files.h"
 
 namespace modlab {
 
-// Takes in all of a worker's view: its reports above `*processed` in their
-// order, then what it holds. Sets `*processed` to the newest report. Reports of
-// leases that are not current are ignored; those that make no sense are dropped
-// with a warning, as are checkpoints whose file is not among the artifacts; a job
-// whose result makes none, or whose weights are not there, has failed. UNAVAILABLE:
-// a report is missing in between; the worker must send all again.
-absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files, uint64_t* processed,
-                      Ledger* ledger, int64_t now_us);
+// Takes in all of a worker's view: its reports above `processed->newest` in their
+// order, then what it holds. Brings `*processed` up to date. Reports of leases that
+// are not current are ignored; those that make no sense are dropped with a warning, as
+// are checkpoints whose file is not among the artifacts; a job whose result makes none,
+// or whose weights are not there, has failed. UNAVAILABLE: a report is missing in
+// between; the worker must send all again.
+absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files,
+                      ReportProgress* processed, Ledger* ledger, int64_t now_us);
 
 // Ends the leases that expired.
 absl::Status ExpireLeases(Ledger* ledger, int64_t now_us);

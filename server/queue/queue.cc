@@ -99,6 +99,7 @@ void Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpo
     CountSuccess(*job->lease);
   }
   key.iteration = checkpoint.iteration();
+  job->lease->iteration = std::max(job->lease->iteration, key.iteration);
   job->checkpoint = std::make_unique<v1::TrainingCheckpoint>(checkpoint);
   SetBatch(std::move(key), job);
 }

@@ -111,15 +111,11 @@ Queue::NewGang Queue::GiveGang(Worker* worker, Sweep* sweep, Batches::value_type
   }
   const int64_t size = GangSize(*worker, *sweep->need, GangLimit(*worker, batch->first), jobs,
                                 static_cast<int64_t>(sources.size()));
-  // Each source has a job at least.
+  // Each source has a job at least. The sweep that is served goes before all others.
   const auto last = sources.begin() + std::min<int64_t>(size, sources.size());
-  std::partial_sort(sources.begin(), last, sources.end(),
-                    [sweep](const Source& a, const Source& b) {
-                      if (a.share->sweep == sweep || b.share->sweep == sweep) {
-                        return a.share->sweep == sweep && b.share->sweep != sweep;
-                      }
-                      return GoesBefore(*a.share->sweep, *b.share->sweep);
-                    });
+  std::partial_sort(sources.begin(), last, sources.end(), [](const Source& a, const Source& b) {
+    return GoesBefore(*a.share->sweep, *b.share->sweep);
+  });
 
   while (worker->gangs.count(next_gang_id_) > 0) ++next_gang_id_;
   NewGang gang{worker->facts.id(), worker->facts.name(), worker->place->name, next_gang_id_++, {}};
@@ -204,8 +200,7 @@ std::vector<Queue::FreeSlot> Queue::ListFreeSlots() {
         worker.counted_slots > 0 && worker.place->state == Places::State::kOpen;
     if (takes_gangs) {
       // Idle slots are of no use: Assign() has just left them empty.
-      const int64_t soon =
-          worker.facts.slots() - static_cast<int64_t>(worker.gangs.size()) - IdleSlots(worker);
+      const int64_t soon = EndingSlots(worker) - worker.stuck;
       for (int64_t i = 0; i < soon; ++i) slots.push_back({&worker});
     }
     for (auto& [gang_id, gang] : worker.gangs) {

@@ -67,9 +67,8 @@ TEST_F(QueueAssignTest, AJobThatWasHandedBackGoesOnFromItsCheckpoint) {
   Update(View("w", 1, 8));
   EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1 3/1"));
   EXPECT_EQ(queue_->CheckpointIteration(2), 0);
-  EXPECT_TRUE(queue_->KeepCheckpoint(2, Checkpoint(40)));
-  EXPECT_FALSE(queue_->KeepCheckpoint(2, Checkpoint(40)));
-  EXPECT_FALSE(queue_->KeepCheckpoint(2, Checkpoint(39)));
+  EXPECT_TRUE(queue_->WantsCheckpoint(2, 40));
+  queue_->KeepCheckpoint(2, Checkpoint(40));
   EXPECT_EQ(queue_->CheckpointIteration(2), 40);
   for (int64_t id : {1, 2, 3})
     EXPECT_EQ(Line(queue_->Release(id)), absl::StrCat(id, " requeued 0"));
@@ -109,6 +108,19 @@ TEST_F(QueueAssignTest, SlotsThatCannotTakeTheSweepDoNotShrinkAGang) {
   gpu.set_device("cuda");
   Update(gpu);
   EXPECT_THAT(Assign(), ElementsAre("g: 1/1 2/1 3/1 4/1 5/1 6/1 7/1 8/1"));
+}
+
+TEST_F(QueueAssignTest, AWorkersSlotsCountForWhatItMeetsNow) {
+  SetSweep(Requiring(2, "", {"big"}, 0));
+  v1::WorkerView big = View("v", 8, 8);
+  big.add_labels("big");
+  Update(big);
+  Update(View("v", 8, 8));
+  big.set_worker_id("w");
+  big.set_slots(1);
+  Update(big);
+  AddJobs(1, 3, "a", {2});
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1 2/1 3/1"));
 }
 
 TEST_F(QueueAssignTest, JobsThatTheWorkerCannotTakeAreNothingToDo) {
@@ -227,6 +239,20 @@ TEST_F(QueueAssignTest, AnotherPlaceMustMeetTheRequirements) {
   Update(big);
   Update(At("q", View("w", 1, 8)));
   EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
+}
+
+TEST_F(QueueAssignTest, RidersAvoidThePlaceWhereTheyCan) {
+  SetSweep(Requiring(2, "", {"big"}, 0));
+  for (int64_t id : {1, 2}) {
+    UnfinishedJob job = Job(id, "a", {3 - id});
+    job.avoid_place = "p";
+    Add(job);
+  }
+  v1::WorkerView big = At("p", View("v", 1, 8));
+  big.add_labels("big");
+  Update(big);
+  Update(At("q", View("w", 1, 8)));
+  EXPECT_THAT(Assign(), ElementsAre("v: 1/1", "w: 2/1"));
 }
 
 TEST_F(QueueAssignTest, AnotherWorkerOfThePlaceIsNoOtherPlace) {

@@ -144,9 +144,29 @@ TEST_F(QueueFailuresTest, ANewerCheckpointForgetsFailures) {
   Add(job);
   Update(View("w", 1, 8));
   Assign();
-  EXPECT_FALSE(queue_->KeepCheckpoint(1, Checkpoint(100)));
-  EXPECT_TRUE(queue_->KeepCheckpoint(1, Checkpoint(101)));
+  EXPECT_FALSE(queue_->WantsCheckpoint(1, 100));
+  EXPECT_FALSE(queue_->WantsCheckpoint(1, 99)) << "it is there already, as far as is known";
+  EXPECT_TRUE(queue_->WantsCheckpoint(1, 101));
+  queue_->KeepCheckpoint(1, Checkpoint(101));
   EXPECT_EQ(Fail(1, v1::WORKER_ERROR), "1 requeued 1");
+}
+
+TEST_F(QueueFailuresTest, AnAttemptThatBeganAnewReplacesTheCheckpointAndForgetsNoFailures) {
+  UnfinishedJob job = Job(1, "a");
+  job.failures = 1;
+  job.checkpoint = Checkpoint(100);
+  Add(job);
+  Update(View("w", 1, 8));
+  Assign();
+  v1::WorkerView view = Obedient(View("w", 1, 8));
+  view.mutable_held(0)->set_iteration(30);
+  Update(view);
+  EXPECT_FALSE(queue_->WantsCheckpoint(1, 100));
+  EXPECT_TRUE(queue_->WantsCheckpoint(1, 25));
+  queue_->KeepCheckpoint(1, Checkpoint(25));
+  EXPECT_EQ(queue_->CheckpointIteration(1), 25);
+  EXPECT_FALSE(queue_->WantsCheckpoint(1, 20)) << "sent again";
+  EXPECT_EQ(Fail(1, v1::WORKER_ERROR), "1 requeued 2");
 }
 
 TEST_F(QueueFailuresTest, AJobThatIsHandedBackKeepsItsFailuresAndWaitsForNothing) {
@@ -279,10 +299,43 @@ TEST_F(QueueFailuresTest, AGangCountsOnceAndWhatIsTheJobsFaultDoesNot) {
   Assign();
   for (int64_t id : {1, 2, 3, 4}) Fail(id, v1::WORKER_ERROR);
   EXPECT_EQ(Worker("w").failures(), 1);
-  Fail(5, v1::DIVERGED);
-  Fail(6, v1::OUT_OF_MEMORY);
-  queue_->Release(7);
-  queue_->RemoveJob(8);
+  for (int64_t id : {5, 6, 7, 8}) queue_->RemoveJob(id);
+  for (v1::FailureCause cause : {v1::DIVERGED, v1::OUT_OF_MEMORY}) {
+    AddJobs(11, 11, "a");
+    Update(At("p", View("w", 1, 8)));
+    EXPECT_THAT(Assign(), ElementsAre("w: 11/1"));
+    Fail(11, cause);
+  }
+  AddJobs(12, 12, "a");
+  Update(At("p", View("w", 1, 8)));
+  EXPECT_THAT(Assign(), ElementsAre("w: 12/1"));
+  queue_->Release(12);
+  EXPECT_EQ(Worker("w").failures(), 1);
+}
+
+TEST_F(QueueFailuresTest, AWorkerThatIsHeardOfAgainCanBeLostAgain) {
+  AddJobs(1, 2, "a");
+  const v1::WorkerView view = At("p", View("w", 2, 1));
+  Update(view);
+  EXPECT_THAT(Assign(), SizeIs(2));
+  Fail(1, v1::WORKER_LOST);
+  Update(Obedient(view));
+  Fail(2, v1::WORKER_LOST);
+  EXPECT_EQ(Worker("w").failures(), 2);
+}
+
+TEST_F(QueueFailuresTest, ARebuiltQueueCountsALostWorkerOnce) {
+  AddJobs(1, 2, "a");
+  Update(At("p", View("w", 2, 1)));
+  EXPECT_THAT(Assign(), SizeIs(2));
+  Fail(1, v1::WORKER_LOST);
+  const std::unique_ptr<Queue> old = std::move(queue_);
+  queue_ = NewQueue();
+  SetSweep(Sweep(1));
+  for (int64_t id : {1, 2}) Add(Running(Job(id, "a"), 1, "w"));
+  queue_->AdoptWorkers(*old);
+  Fail(1, v1::WORKER_LOST);
+  Fail(2, v1::WORKER_LOST);
   EXPECT_EQ(Worker("w").failures(), 1);
 }
 

@@ -170,7 +170,8 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
         case 2:
           job.checkpoint = Checkpoint(job.checkpoint.iteration() + 100);
           job.failures = 0;
-          EXPECT_TRUE(queue_->KeepCheckpoint(id, job.checkpoint));
+          EXPECT_TRUE(queue_->WantsCheckpoint(id, job.checkpoint.iteration()));
+          queue_->KeepCheckpoint(id, job.checkpoint);
           break;
         default:
           queue_->Finish(id);

@@ -185,6 +185,47 @@ TEST_F(QueueReleaseTest, TheYoungestGangOfTheLowestPriorityMakesRoom) {
   EXPECT_THAT(Desired("w"), ElementsAre("101: 2/1!", "104: 21/1"));
 }
 
+TEST_F(QueueReleaseTest, ASlotThatHangsIsNotWaitedForForever) {
+  SetSweep(Preempting(2, 5));
+  AddJobs(1, 2, "a", {1});
+  Update(View("w", 2, 1));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1", "w: 2/1"));
+  Update(Obedient(View("w", 2, 1)));
+  queue_->Finish(1);
+  AddJobs(21, 21, "b", {2});
+  v1::WorkerView view = Obedient(View("w", 2, 1));
+  view.set_slots_idle(0);
+  for (const int64_t hangs_us = now_ + 2 * kLeaseUs; now_ < hangs_us; now_ += kLeaseUs / 4) {
+    Update(view);
+    EXPECT_THAT(Assign(), IsEmpty());
+    queue_->Preempt();
+    EXPECT_THAT(Desired("w"), ElementsAre("101: 2/1"));
+  }
+  Update(view);
+  queue_->Preempt();
+  EXPECT_THAT(Desired("w"), ElementsAre("101: 2/1!"));
+  Update(Obedient(View("w", 2, 1)));
+  queue_->Preempt();
+  EXPECT_THAT(Assign(), ElementsAre("w: 21/1")) << "it did get free";
+  queue_->Preempt();
+  EXPECT_THAT(Desired("w"), ElementsAre("101: 2/1", "102: 21/1"));
+}
+
+TEST_F(QueueReleaseTest, AGangThatWasPreemptedStaysTheOne) {
+  SetSweep(Sweep(2, 1));
+  SetSweep(Preempting(3, 5));
+  AddJobs(1, 1, "a", {1});
+  AddJobs(2, 2, "a", {2});
+  Update(View("w", 2, 1));
+  EXPECT_THAT(Assign(), ElementsAre("w: 2/1", "w: 1/1"));
+  AddJobs(3, 3, "b", {3});
+  queue_->Preempt();
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 2/1", "101: 1/1!"));
+  SetSweep(Sweep(2, -1));
+  queue_->Preempt();
+  EXPECT_THAT(Desired("w"), ElementsAre("100: 2/1", "101: 1/1!"));
+}
+
 TEST_F(QueueReleaseTest, OnlyLowerPrioritiesMakeRoomAndOnlyForPreempt) {
   SetSweep(Preempting(2, 0));
   SetSweep(Sweep(3, 5));

@@ -54,6 +54,7 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
   std::vector<Verdict> verdicts;
   for (int64_t job_id : given_back) verdicts.push_back(Release(job_id));
   Recount(worker);
+  WatchSlots(worker, now_us);
   return verdicts;
 }
 
@@ -214,6 +215,23 @@ int64_t Queue::IdleSlots(const Worker& worker) const {
   return std::max<int64_t>(0, std::min(worker.facts.slots_idle() - unseen, unfilled));
 }
 
+// Those whose gang has ended, and that the worker does not call idle yet.
+int64_t Queue::EndingSlots(const Worker& worker) const {
+  return std::max<int64_t>(
+      0, worker.facts.slots() - static_cast<int64_t>(worker.gangs.size()) - IdleSlots(worker));
+}
+
+void Queue::WatchSlots(Worker* worker, int64_t now_us) const {
+  const int64_t ending = EndingSlots(*worker);
+  if (now_us - worker->watched_us >= options_.lease_duration_us) {
+    worker->stuck = worker->watched_us > 0 ? worker->ending_min : 0;
+    worker->ending_min = ending;
+    worker->watched_us = now_us;
+  }
+  worker->ending_min = std::min(worker->ending_min, ending);
+  worker->stuck = std::min(worker->stuck, ending);
+}
+
 Queue::Worker* Queue::FindOrAddWorker(const std::string& id) {
   Worker& worker = workers_[id];
   worker.facts.set_id(id);
@@ -248,9 +266,7 @@ void Queue::CountSlots(Worker* worker, int64_t slots) {
 void Queue::Recount(Worker* worker) {
   int64_t slots = 0;
   if (worker->connected && !worker->facts.draining()) {
-    const Places::State state = worker->place->state;
-    if (state == Places::State::kOpen) slots = worker->facts.slots();
-    if (state == Places::State::kOnTrial) slots = 1;
+    if (worker->place->state != Places::State::kClosed) slots = worker->facts.slots();
   }
   CountSlots(worker, slots);
   if (IdleSlots(*worker) > 0) {

@@ -22,21 +22,21 @@ absl::Status AddReference(Connection* connection, int64_t job_id, ArtifactRole r
       .Run();
 }
 
-absl::Status DropReference(Connection* connection, int64_t job_id, ArtifactRole role,
-                           int64_t now_us) {
+absl::Status DropCheckpoint(Connection* connection, int64_t job_id, int64_t now_us) {
+  constexpr auto kRole = static_cast<int64_t>(ArtifactRole::kCheckpoint);
   absl::Status status =
       connection
           ->Prepare(
-              "UPDATE artifacts SET touched_us = max(touched_us, ?)"
+              "UPDATE artifacts SET touched_us = ?"
               "  WHERE sha256 IN (SELECT sha256 FROM artifact_refs WHERE job = ? AND role = ?)")
-          .Bind(now_us)
+          .Bind(now_us - (kGarbageAgeUs - kCheckpointGarbageAgeUs))
           .Bind(job_id)
-          .Bind(static_cast<int64_t>(role))
+          .Bind(kRole)
           .Run();
   if (!status.ok() || connection->changes() == 0) return status;
   return connection->Prepare("DELETE FROM artifact_refs WHERE job = ? AND role = ?")
       .Bind(job_id)
-      .Bind(static_cast<int64_t>(role))
+      .Bind(kRole)
       .Run();
 }
 

@@ -21,10 +21,10 @@ absl::Status CheckArtifact(Connection* connection, absl::string_view sha256);
 absl::Status AddReference(Connection* connection, int64_t job_id, ArtifactRole role,
                           absl::string_view sha256);
 
-// The job needs its artifact in this role no longer, if it has one. The artifact is
-// young as of `now_us`: somebody may be reading it.
-absl::Status DropReference(Connection* connection, int64_t job_id, ArtifactRole role,
-                           int64_t now_us);
+// The job needs its checkpoint no longer, if it has one. The artifact is given
+// kCheckpointGarbageAgeUs: its report was taken, and a new one of each running job comes
+// every minute.
+absl::Status DropCheckpoint(Connection* connection, int64_t job_id, int64_t now_us);
 
 // How many artifacts nothing refers to, and their bytes together.
 struct Garbage {

@@ -38,9 +38,22 @@ absl::Status SyncDir(const std::string& path) {
   return result == 0 ? absl::OkStatus() : FileError(error, "write", path);
 }
 
-absl::Status CreateDir(const std::string& parent, const std::string& path) {
-  if (mkdir(path.c_str(), 0755) == 0) return SyncDir(parent);
-  return errno == EEXIST ? absl::OkStatus() : FileError(errno, "create directory", path);
+// Its name is on disk once its parent is synced.
+absl::Status CreateDir(const std::string& path) {
+  if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
+  return FileError(errno, "create directory", path);
+}
+
+// Also those that are there are synced: the start that made them may have been cut short.
+absl::Status CreateDirs(const std::string& root) {
+  constexpr absl::string_view kDigits = "0123456789abcdef";
+  absl::Status status = CreateDir(TemporaryDir(root));
+  for (const char high : kDigits) {
+    for (const char low : kDigits) {
+      if (status.ok()) status = CreateDir(DirOf(root, std::string{high, low}));
+    }
+  }
+  return status.ok() ? SyncDir(root) : status;
 }
 
 // 0 if it is not there.
@@ -95,7 +108,7 @@ ArtifactUpload::~ArtifactUpload() {
 absl::Status ArtifactUpload::Append(absl::string_view data) {
   const auto size = static_cast<int64_t>(data.size());
   if (size > bytes_max_ - size_bytes_) {
-    return absl::ResourceExhaustedError(
+    return absl::InvalidArgumentError(
         absl::StrCat("artifact: larger than the limit of ", bytes_max_, " bytes"));
   }
   absl::Status status = space_->Take(size);
@@ -119,9 +132,6 @@ absl::StatusOr<Artifact> ArtifactUpload::Seal() {
 }
 
 absl::Status ArtifactUpload::Publish() {
-  const std::string dir = DirOf(root_, sha256_);
-  absl::Status status = CreateDir(root_, dir);
-  if (!status.ok()) return status;
   const std::string name = PathOf(root_, sha256_);
   {
     const MutexLock lock(space_->names());
@@ -129,7 +139,7 @@ absl::Status ArtifactUpload::Publish() {
     if (std::rename(path_.c_str(), name.c_str()) != 0) return FileError(errno, "write", name);
     taken_bytes_ = replaced_bytes;
   }
-  return SyncDir(dir);
+  return SyncDir(DirOf(root_, sha256_));
 }
 
 // -- reader -------------------------------------------------------------------
@@ -174,12 +184,13 @@ Artifacts::Artifacts(std::string root, const Options& options, int64_t used_byte
 absl::StatusOr<std::unique_ptr<Artifacts>> Artifacts::Open(const std::string& data_dir,
                                                            const Options& options) {
   const std::string root = data_dir + "/artifacts";
-  absl::Status status = CreateDir(data_dir, root);
+  absl::Status status = CreateDir(root);
+  if (status.ok()) status = SyncDir(data_dir);
   if (!status.ok()) return status;
   std::error_code error;
   std::filesystem::remove_all(TemporaryDir(root), error);
   if (error) return FileError(error.value(), "remove", TemporaryDir(root));
-  status = CreateDir(root, TemporaryDir(root));
+  status = CreateDirs(root);
   if (!status.ok()) return status;
   return std::unique_ptr<Artifacts>(new Artifacts(root, options, SumFileSizes(root)));
 }

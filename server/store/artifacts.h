@@ -1,6 +1,7 @@
 // Artifacts: files named by their content, under DATA_DIR/artifacts. The one
 // with the SHA-256 abc1... is artifacts/ab/abc1...; uploads in progress are
-// artifacts/tmp/*, and the next start removes what a crash left of them. The store
+// artifacts/tmp/*, and the next start removes what a crash left of them. All
+// directories are made at the start, so that a file's name never waits for one. The store
 // has a row for every artifact; it is made when the content is sealed and before it
 // is published.
 //
@@ -58,7 +59,8 @@ class ArtifactUpload {
   ArtifactUpload(const ArtifactUpload&) = delete;
   ArtifactUpload& operator=(const ArtifactUpload&) = delete;
 
-  // RESOURCE_EXHAUSTED: would pass a limit. After an error, drop the upload.
+  // INVALID_ARGUMENT: larger than an artifact may be. RESOURCE_EXHAUSTED: there is no room
+  // for it now. After an error, drop the upload.
   absl::Status Append(absl::string_view data);
   // The content is whole: OK once it is on disk, without a name. Call it once.
   absl::StatusOr<Artifact> Seal();

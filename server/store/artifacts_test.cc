@@ -4,6 +4,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "server/store/store_fixture.h"
 
 namespace modlab {
@@ -73,6 +74,20 @@ TEST_F(ArtifactsTest, ContentComesBackByItsHash) {
   EXPECT_TRUE(NothingInProgress());
 }
 
+// A name whose directory is not on disk is not either.
+TEST_F(ArtifactsTest, AllDirectoriesAreMadeAtTheStart) {
+  int directories = 0;
+  for (int i = 0; i < 256; ++i) {
+    const std::string name = absl::StrCat(absl::Hex(i, absl::kZeroPad2));
+    directories += std::filesystem::is_directory(dir_.path() + "/artifacts/" + name) ? 1 : 0;
+  }
+  EXPECT_EQ(directories, 256);
+  std::filesystem::remove(dir_.path() + "/artifacts/ba");
+  EXPECT_FALSE(Store("abc").ok());
+  artifacts_ = *Artifacts::Open(dir_.path());
+  EXPECT_EQ(Store("abc")->sha256, kAbc);
+}
+
 TEST_F(ArtifactsTest, NothingIsAnArtifactToo) {
   EXPECT_EQ(Store("")->sha256, kNothing);
   EXPECT_EQ(*Read(kNothing, 10), "");
@@ -106,8 +121,8 @@ TEST_F(ArtifactsTest, OnlyHashesAreNames) {
 
 TEST_F(ArtifactsTest, TheLimitIsKept) {
   EXPECT_TRUE(Store(std::string(1000, 'x')).ok());
-  EXPECT_THAT(Store(std::string(1001, 'x')).status(),
-              IsStatus(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(Store(std::string(1001, 'x')).status(), IsStatus(absl::StatusCode::kInvalidArgument))
+      << "trying again does not help";
   EXPECT_TRUE(NothingInProgress());
 }
 

@@ -49,11 +49,34 @@ TEST_F(JobsTest, FindsTheNewestReplicate) {
   EXPECT_EQ(found->id, second);
   EXPECT_EQ(found->newest_replicate, 1);
   EXPECT_EQ(found->state, v1::RUNNING);
-  EXPECT_EQ(found->attempt, 3);
   EXPECT_EQ(found->place, "place-1");
-  EXPECT_EQ(found->checkpoint.sha256(), "");
-  KeepCheckpoint(second, 50, 'a');
-  EXPECT_EQ((*writer()->FindJob(JobKey(config)))->checkpoint.iteration(), 50);
+  Commit();
+}
+
+TEST_F(JobsTest, AnUnfinishedJobIsReadAsItIsLoaded) {
+  Begin();
+  const std::string sweep = AddSweep("s");
+  const v1::JobConfig config = Config({});
+  const absl::StatusOr<int64_t> id =
+      writer()->InsertJob(config, JobKey(config), ShapeKey(config), 0, "node-7", 1000);
+  ASSERT_EQ(id.status(), absl::OkStatus());
+  ASSERT_EQ(writer()->LinkJob(Number(sweep), *id).status(), absl::OkStatus());
+  Start(*id, 3);
+  KeepCheckpoint(*id, 50, 'a');
+  absl::StatusOr<UnfinishedJob> job = writer()->ReadUnfinished(*id);
+  ASSERT_EQ(job.status(), absl::OkStatus());
+  EXPECT_EQ(job->state, v1::RUNNING);
+  EXPECT_EQ(job->attempt, 3);
+  EXPECT_EQ(job->shape_key, ShapeKey(config));
+  EXPECT_EQ(job->avoid_place, "node-7");
+  EXPECT_EQ(job->checkpoint.iteration(), 50);
+  EXPECT_THAT(job->sweeps, ElementsAre(Number(sweep)));
+  ASSERT_TRUE(writer()->CancelJob(*id, "", 6).ok());
+  EXPECT_THAT(writer()->ReadUnfinished(*id).status(), IsStatus(absl::StatusCode::kNotFound));
+  ASSERT_TRUE(writer()->RetryJob(*id, 7).ok());
+  job = writer()->ReadUnfinished(*id);
+  EXPECT_EQ(job->state, v1::QUEUED);
+  EXPECT_EQ(job->avoid_place, "node-7");
   Commit();
 }
 
@@ -293,6 +316,26 @@ TEST_F(JobsTest, ACheckpointOfTheBeginningKeepsItsPoint) {
   EXPECT_THAT(PointIterations(id), ElementsAre(0));
 }
 
+TEST_F(JobsTest, ALowerCheckpointTakesThePlaceOfAHigherOne) {
+  Begin();
+  const int64_t id = AddJob(AddSweep("s"), Config({}));
+  Start(id, 1);
+  for (const int64_t iteration : {0, 20, 40, 60}) AddPoint(id, iteration, v1::EVAL_LOSS, 1);
+  KeepCheckpoint(id, 60, 'a');
+  ASSERT_TRUE(writer()->RequeueJob(id, 1, Why(v1::WORKER_ERROR, "odd", 60), 9, 8).ok());
+  Start(id, 2);
+  KeepCheckpoint(id, 30, 'b');
+  Commit();
+  EXPECT_EQ(Get(id).checkpoint().iteration(), 30);
+  EXPECT_EQ(Get(id).failures(), 1) << "it did not get further";
+  EXPECT_EQ(Get(id).iteration(), 60);
+  EXPECT_THAT(PointIterations(id), ElementsAre(0, 20, 40, 60));
+  Begin();
+  KeepCheckpoint(id, 45, 'c');
+  Commit();
+  EXPECT_EQ(Get(id).failures(), 0);
+}
+
 TEST_F(JobsTest, ACheckpointForgetsFailures) {
   Begin();
   const int64_t id = AddJob(AddSweep("s"), Config({}));
@@ -342,7 +385,6 @@ TEST_F(JobsTest, ARetriedJobGoesOnUnlessItDiverged) {
   ASSERT_TRUE(writer()->CancelJob(jobs[0], "", 5).ok());
   ASSERT_TRUE(writer()->FailJob(jobs[1], Why(v1::WORKER_LOST, "gone", 30), 5).ok());
   ASSERT_TRUE(writer()->FailJob(jobs[2], Why(v1::DIVERGED, "NaN", 30), 5).ok());
-  EXPECT_EQ((*writer()->FindJob(JobKey(Config({{"model_seed", "2"}}))))->checkpoint.sha256(), "");
   for (const int64_t id : jobs) ASSERT_TRUE(writer()->RetryJob(id, 6).ok());
   Commit();
   EXPECT_EQ(Get(jobs[0]).checkpoint().iteration(), 20);

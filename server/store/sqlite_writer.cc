@@ -9,6 +9,11 @@
 
 namespace modlab {
 
+// The columns that ReadUnfinishedRow() expects.
+#define MODLAB_UNFINISHED_COLUMNS                                              \
+  "id, shape_key, config, state, attempt, failures, worker_id, not_before_us," \
+  " avoid_place, checkpoint_iteration, checkpoint_sha256, checkpoint_bytes"
+
 absl::Status SqliteWriter::NeedTransaction() const {
   if (connection_->in_transaction()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(path(), ": no transaction is open"));
@@ -72,30 +77,48 @@ absl::Status SqliteWriter::LoadSweeps(const std::function<void(const QueuedSweep
 
 absl::Status SqliteWriter::LoadUnfinished(const std::function<void(const UnfinishedJob&)>& visit) {
   Statement row = connection_->Prepare(
-      "SELECT id, shape_key, config, state, attempt, failures, worker_id, not_before_us,"
-      "       avoid_place, checkpoint_iteration, checkpoint_sha256, checkpoint_bytes"
+      "SELECT " MODLAB_UNFINISHED_COLUMNS
       "  FROM jobs INDEXED BY jobs_unfinished WHERE state IN (1, 2) ORDER BY id");
   for (;;) {
     const absl::StatusOr<bool> more = row.Step();
     if (!more.ok()) return more.status();
     if (!*more) return absl::OkStatus();
-    UnfinishedJob job;
-    job.id = row.Int(0);
-    job.shape_key = std::string(row.Text(1));
-    absl::Status status = ParseBlob(*connection_, row.Blob(2), &job.config);
-    if (!status.ok()) return status;
-    job.state = static_cast<v1::JobState>(row.Int(3));
-    job.attempt = static_cast<int32_t>(row.Int(4));
-    job.failures = static_cast<int32_t>(row.Int(5));
-    job.worker_id = std::string(row.Text(6));
-    job.not_before_us = row.Int(7);
-    job.avoid_place = std::string(row.Text(8));
-    job.checkpoint = ReadCheckpoint(row, 9);
-    absl::StatusOr<std::vector<int64_t>> sweeps = ReadActiveSweeps(job.id);
-    if (!sweeps.ok()) return sweeps.status();
-    job.sweeps = *std::move(sweeps);
-    visit(job);
+    const absl::StatusOr<UnfinishedJob> job = ReadUnfinishedRow(row);
+    if (!job.ok()) return job.status();
+    visit(*job);
   }
+}
+
+absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinished(int64_t job_id) {
+  absl::Status status = NeedTransaction();
+  if (!status.ok()) return status;
+  Statement row = connection_->Prepare("SELECT " MODLAB_UNFINISHED_COLUMNS
+                                       "  FROM jobs WHERE id = ? AND state IN (1, 2)");
+  const absl::StatusOr<bool> found = row.Bind(job_id).Step();
+  if (!found.ok()) return found.status();
+  if (!*found) return absl::NotFoundError(absl::StrCat("no unfinished job ", job_id));
+  return ReadUnfinishedRow(row);
+}
+
+#undef MODLAB_UNFINISHED_COLUMNS
+
+absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinishedRow(const Statement& row) {
+  UnfinishedJob job;
+  job.id = row.Int(0);
+  job.shape_key = std::string(row.Text(1));
+  absl::Status status = ParseBlob(*connection_, row.Blob(2), &job.config);
+  if (!status.ok()) return status;
+  job.state = static_cast<v1::JobState>(row.Int(3));
+  job.attempt = static_cast<int32_t>(row.Int(4));
+  job.failures = static_cast<int32_t>(row.Int(5));
+  job.worker_id = std::string(row.Text(6));
+  job.not_before_us = row.Int(7);
+  job.avoid_place = std::string(row.Text(8));
+  job.checkpoint = ReadCheckpoint(row, 9);
+  absl::StatusOr<std::vector<int64_t>> sweeps = ReadActiveSweeps(job.id);
+  if (!sweeps.ok()) return sweeps.status();
+  job.sweeps = *std::move(sweeps);
+  return job;
 }
 
 absl::StatusOr<std::vector<int64_t>> SqliteWriter::ReadActiveSweeps(int64_t job_id) {

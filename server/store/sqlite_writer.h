@@ -49,7 +49,7 @@ class SqliteWriter : public Store::Writer {
   absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) override;
   absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) override;
   absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) override;
-  absl::StatusOr<std::vector<int64_t>> ActiveSweeps(int64_t job_id) override;
+  absl::StatusOr<UnfinishedJob> ReadUnfinished(int64_t job_id) override;
   absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                           const std::vector<int64_t>& job_ids) override;
   absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name, int64_t now_us) override;
@@ -88,6 +88,7 @@ class SqliteWriter : public Store::Writer {
   // there is none.
   absl::Status ChangeRow(absl::string_view what, int64_t id, Statement* statement);
   // The numbers of a job's sweeps that are not cancelled.
+  absl::StatusOr<UnfinishedJob> ReadUnfinishedRow(const Statement& row);
   absl::StatusOr<std::vector<int64_t>> ReadActiveSweeps(int64_t job_id);
 
   const std::unique_ptr<Connection> connection_;

@@ -21,8 +21,7 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
   absl::Status status = NeedTransaction();
   if (!status.ok()) return status;
   Statement row = connection_->Prepare(
-      "SELECT id, state, attempt, (SELECT max(replicate) FROM jobs WHERE job_key = ?1), place,"
-      "       checkpoint_iteration, checkpoint_sha256, checkpoint_bytes"
+      "SELECT id, state, (SELECT max(replicate) FROM jobs WHERE job_key = ?1), place"
       "  FROM jobs WHERE job_key = ?1 ORDER BY state IN (4, 5), replicate DESC LIMIT 1");
   const absl::StatusOr<bool> found = row.BindText(job_key).Step();
   if (!found.ok()) return found.status();
@@ -30,10 +29,8 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
   KnownJob job;
   job.id = row.Int(0);
   job.state = static_cast<v1::JobState>(row.Int(1));
-  job.attempt = static_cast<int32_t>(row.Int(2));
-  job.newest_replicate = static_cast<int32_t>(row.Int(3));
-  job.place = std::string(row.Text(4));
-  job.checkpoint = ReadCheckpoint(row, 5);
+  job.newest_replicate = static_cast<int32_t>(row.Int(2));
+  job.place = std::string(row.Text(3));
   return std::make_optional(job);
 }
 
@@ -143,7 +140,7 @@ absl::Status SqliteWriter::FailJob(int64_t job_id, const v1::Failure& why, int64
                .Bind(job_id)
                .Run();
   if (!status.ok()) return status;
-  return DropReference(connection_.get(), job_id, ArtifactRole::kCheckpoint, now_us);
+  return DropCheckpoint(connection_.get(), job_id, now_us);
 }
 
 absl::Status SqliteWriter::CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) {
@@ -185,9 +182,7 @@ absl::Status SqliteWriter::FinishJob(int64_t job_id, const v1::JobResult& result
                  .BindBlob(blob)
                  .Run();
   }
-  if (status.ok()) {
-    status = DropReference(connection, job_id, ArtifactRole::kCheckpoint, now_us);
-  }
+  if (status.ok()) status = DropCheckpoint(connection, job_id, now_us);
   if (status.ok() && !last.empty()) {
     status = AddReference(connection, job_id, ArtifactRole::kLast, last);
   }
@@ -220,14 +215,13 @@ absl::Status SqliteWriter::KeepCheckpoint(int64_t job_id, const v1::TrainingChec
   if (status.ok()) status = CheckArtifact(connection_.get(), checkpoint.sha256());
   if (!status.ok()) return status;
   Statement update = connection_->Prepare(
-      "UPDATE jobs SET failures = 0, checkpoint_iteration = ?1, checkpoint_sha256 = ?2,"
-      "    checkpoint_bytes = ?3, iteration = max(iteration, ?1) WHERE id = ?4");
+      "UPDATE jobs SET failures = iif(?1 > checkpoint_iteration, 0, failures),"
+      "    checkpoint_iteration = ?1, checkpoint_sha256 = ?2, checkpoint_bytes = ?3,"
+      "    iteration = max(iteration, ?1) WHERE id = ?4");
   update.Bind(checkpoint.iteration()).BindText(checkpoint.sha256());
   update.Bind(checkpoint.size_bytes()).Bind(job_id);
   status = ChangeRow("job", job_id, &update);
-  if (status.ok()) {
-    status = DropReference(connection_.get(), job_id, ArtifactRole::kCheckpoint, now_us);
-  }
+  if (status.ok()) status = DropCheckpoint(connection_.get(), job_id, now_us);
   if (!status.ok()) return status;
   return AddReference(connection_.get(), job_id, ArtifactRole::kCheckpoint, checkpoint.sha256());
 }

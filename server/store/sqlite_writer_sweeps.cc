@@ -108,12 +108,6 @@ absl::StatusOr<bool> SqliteWriter::LinkJob(int64_t sweep, int64_t job_id) {
   return connection_->changes() > 0;
 }
 
-absl::StatusOr<std::vector<int64_t>> SqliteWriter::ActiveSweeps(int64_t job_id) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
-  return ReadActiveSweeps(job_id);
-}
-
 absl::StatusOr<SharedJobs> SqliteWriter::SplitByOwner(int64_t sweep,
                                                       const std::vector<int64_t>& job_ids) {
   absl::Status status = NeedTransaction();

@@ -40,14 +40,17 @@ namespace modlab {
 
 inline constexpr int kJobEventsMax = 10'000;
 
+// How long an artifact is kept that nothing refers to. A worker may take long from an
+// upload to the report that names it; nobody waits for a checkpoint that was let go.
+inline constexpr int64_t kGarbageAgeUs = 600'000'000;
+inline constexpr int64_t kCheckpointGarbageAgeUs = 60'000'000;
+
 // A job as far as submission needs to know it.
 struct KnownJob {
   int64_t id = 0;
   v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
-  int32_t attempt = 0;           // times leased so far
   int32_t newest_replicate = 0;  // the highest of any job of this config
   std::string place;             // of the worker that had it last
-  v1::TrainingCheckpoint checkpoint;
 };
 
 // What a job's reference to an artifact is for.
@@ -154,8 +157,8 @@ class Store::Writer {
                                             int64_t now_us) = 0;
   // Whether the job was not yet in the sweep.
   virtual absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) = 0;
-  // The numbers of the sweeps that ask for the job and are not cancelled.
-  virtual absl::StatusOr<std::vector<int64_t>> ActiveSweeps(int64_t job_id) = 0;
+  // A QUEUED or RUNNING job, as LoadUnfinished() has it. NOT_FOUND.
+  virtual absl::StatusOr<UnfinishedJob> ReadUnfinished(int64_t job_id) = 0;
   // The unfinished jobs among `job_ids`, of `sweep`, by whether it alone asks for them.
   virtual absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                                   const std::vector<int64_t>& job_ids) = 0;
@@ -192,9 +195,10 @@ class Store::Writer {
   virtual absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) = 0;
   // A point that is there already is left as it is.
   virtual absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) = 0;
-  // The job goes on from here; no failures. References the file in place of the
-  // earlier checkpoint's. FAILED_PRECONDITION, and nothing was changed: the artifact
-  // has no row. Records no event.
+  // The job goes on from here; points beyond stay until it is leased again. No failures,
+  // if it is newer than the one before. References the file in place of the earlier
+  // checkpoint's. FAILED_PRECONDITION, and nothing was changed: the artifact has no row.
+  // Records no event.
   virtual absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                                       int64_t now_us) = 0;
 
@@ -204,7 +208,9 @@ class Store::Writer {
   virtual absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                         int64_t now_us) = 0;
   // Up to `count_max` artifacts that nothing refers to and that were registered, or
-  // let go by a job, last before `before_us`. What Prune() lets go gets no younger.
+  // let go by a job, last before `before_us`. What Prune() lets go gets no younger. A
+  // checkpoint that is let go is as old at once as if it had been kGarbageAgeUs -
+  // kCheckpointGarbageAgeUs before.
   virtual absl::StatusOr<std::vector<std::string>> FindGarbage(int64_t before_us,
                                                                int count_max) = 0;
   // Its file is gone. FAILED_PRECONDITION: something refers to it. Repeating it changes

@@ -224,7 +224,7 @@ TEST_F(StoreTest, CancellingSparesWhatAnotherSweepNeeds) {
   const int64_t done = AddJob(one, Config({{"model_seed", "2"}}));
   EXPECT_EQ(*writer()->LinkJob(Number(two), shared), true);
   EXPECT_EQ(*writer()->LinkJob(Number(two), shared), false);
-  EXPECT_THAT(*writer()->ActiveSweeps(shared), ElementsAre(1, 2));
+  EXPECT_THAT(writer()->ReadUnfinished(shared)->sweeps, ElementsAre(1, 2));
   Start(done);
   Finish(done, {});
   const Store::Writer::CancelledSweep cancelled = *writer()->CancelSweep("one", 7000);
@@ -232,7 +232,7 @@ TEST_F(StoreTest, CancellingSparesWhatAnotherSweepNeeds) {
   EXPECT_THAT(cancelled.jobs, ElementsAre(own));
   EXPECT_EQ(writer()->CancelJob(own, "", 7000), absl::OkStatus());
   EXPECT_THAT(writer()->CancelSweep("one-1", 8000)->jobs, IsEmpty());
-  EXPECT_THAT(*writer()->ActiveSweeps(shared), ElementsAre(2));
+  EXPECT_THAT(writer()->ReadUnfinished(shared)->sweeps, ElementsAre(2));
   EXPECT_THAT(writer()->CancelSweep("two", 8000)->jobs, ElementsAre(shared));
   EXPECT_THAT(writer()->CancelSweep("three", 8000).status(), IsStatus(absl::StatusCode::kNotFound));
   Commit();
