@@ -44,12 +44,12 @@
 //   Suspicion. One job can take its worker, and with it its whole gang, down. A job
 //   with n failures is leased in gangs of at most gang_size_max / 8^n with others
 //   like it (n of 4 and more are alike), so that soon only the culprit fails.
-//   Places. A place (WorkerView.place) whose last `place_failures_max` gangs all failed
-//   (with WORKER_ERROR; or WORKER_LOST, which counts once for all gangs of a worker),
-//   without a job that was part of all of these failures, is quarantined: its workers are given nothing for quarantine_first_us, then one gang of
-//   one job at a time; each further failure doubles the time up to quarantine_max_us. A
-//   result or a newer checkpoint ends it. While it is given nothing, failures of what
-//   was given before do not count.
+//   Places. A place (WorkerView.place) whose last `place_failures_max` gangs all failed (with
+//   WORKER_ERROR; or WORKER_LOST, which counts once for all gangs of a worker), without a job
+//   that was part of all of these failures, is quarantined: its workers are given nothing for
+//   quarantine_first_us, then one gang of one job at a time; each further failure doubles the
+//   time up to quarantine_max_us. A result or a newer checkpoint ends it. While it is given
+//   nothing, failures of what was given before do not count.
 //   Release. A worker is asked to hand back jobs whose sweeps are all paused, all that
 //   it holds if it was asked to drain, and gangs that are preempted: while a sweep
 //   with `preempt` has waiting jobs that only a busy worker could take, gangs given
