@@ -75,6 +75,7 @@ class Coordinator::Channel : public WorkerChannel, public std::enable_shared_fro
     if (is_taking_ || closed_ || coming_.empty()) return;
     v1::WorkerView view = std::move(coming_.front());
     coming_.pop_front();
+    coordinator_->observer_->OnView(view);
     if (coordinator_->sabotage_.view != nullptr) coordinator_->sabotage_.view(&view);
     const absl::Status sound = CheckView(view);
     if (!sound.ok()) {
@@ -83,7 +84,6 @@ class Coordinator::Channel : public WorkerChannel, public std::enable_shared_fro
     }
     worker_id_ = view.worker_id();
     is_taking_ = true;
-    coordinator_->observer_->OnView(view);
     coordinator_->Enqueue(
         coordinator_->core_->TakeViewCommand(std::move(view), shared_from_this()));
   }
@@ -107,7 +107,11 @@ Coordinator::Coordinator(Agenda* agenda, Network* network, uint64_t seed,
       sabotage_(std::move(sabotage)),
       random_(Mix(seed + 1)),
       disk_(Mix(seed + 2)),
-      vfs_(&disk_, Mix(seed + 3)) {}
+      vfs_(&disk_, Mix(seed + 3)) {
+  Disk::Luck luck;
+  luck.forgets_syncs = sabotage_.forgets_syncs;
+  disk_.set_luck(luck);
+}
 
 Coordinator::~Coordinator() {
   if (process_ != nullptr) process_->Kill();
@@ -123,6 +127,7 @@ int64_t Coordinator::clock_us() const { return agenda_->now_us() + clock_offset_
 void Coordinator::Start() {
   if (process_ != nullptr) return;
   ++counts_.starts;
+  observer_->OnRestart(power_is_cut_);
   disk_.Restart(std::exchange(power_is_cut_, false));
   clock_offset_us_ = next_clock_offset_us_;
   process_ = std::make_shared<Process>(agenda_, "coordinator");
@@ -133,11 +138,8 @@ void Coordinator::Start() {
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(kDataDir, store_options);
   if (store.ok()) {
     store_ = *std::move(store);
-    Store::Writer* writer = store_->writer();
-    if (sabotage_.writer != nullptr) writer_ = sabotage_.writer(writer);
-    if (writer_ != nullptr) writer = writer_.get();
-    core_ =
-        std::make_unique<EngineCore>(store_.get(), writer, artifacts_.get(), options_, clock_us());
+    core_ = std::make_unique<EngineCore>(store_.get(), store_->writer(), artifacts_.get(), options_,
+                                         clock_us());
     if (!core_->Load(clock_us()).ok()) core_.reset();
   }
   if (disk_.crashed()) return;  // NoticeCrash() comes
@@ -186,7 +188,6 @@ void Coordinator::Die(int64_t down_us) {
   const std::shared_ptr<Process> process = std::exchange(process_, nullptr);
   process->Kill();
   core_.reset();
-  writer_.reset();
   store_.reset();
   inbox_.clear();
   users_wrote_ = false;
@@ -235,6 +236,7 @@ void Coordinator::Turn() {
   std::optional<int64_t> heard_until_us = now_us;
   if (!inbox_.empty()) heard_until_us = std::min(now_us, inbox_.front().posted_us);
   if (*heard_until_us < expire_from_us_) heard_until_us.reset();
+  if (sabotage_.leases_never_end) heard_until_us.reset();
   core_->Run(std::move(commands), now_us);
   core_->Settle(now_us, heard_until_us);
   const bool users_wrote = std::exchange(users_wrote_, false);

@@ -34,6 +34,8 @@ namespace sim {
 class Observer {
  public:
   virtual ~Observer() = default;
+  // It is started, after its end or after a power cut.
+  virtual void OnRestart(bool power_was_cut) = 0;
   // It came up, and has said nothing yet.
   virtual void OnStart() = 0;
   virtual void OnView(const v1::WorkerView& view) = 0;
@@ -56,11 +58,13 @@ class Coordinator {
 
   // What is broken on purpose, to see that it is noticed.
   struct Sabotage {
-    // Wraps the store's writer.
-    std::function<std::unique_ptr<Store::Writer>(Store::Writer*)> writer;
+    // Its disk says that it synced, and did not.
+    bool forgets_syncs = false;
     // What workers say is changed on its way to the engine.
     std::function<void(v1::WorkerView*)> view;
-    // Uploads are named before they are registered, or are not synced.
+    // Workers that are lost are never missed.
+    bool leases_never_end = false;
+    // Uploads are named before they are registered.
     bool names_before_registering = false;
   };
 
@@ -130,7 +134,6 @@ class Coordinator {
   // Of this life.
   std::shared_ptr<Process> process_;
   std::unique_ptr<Store> store_;
-  std::unique_ptr<Store::Writer> writer_;  // of the sabotage
   std::unique_ptr<Artifacts> artifacts_;
   std::unique_ptr<EngineCore> core_;
   std::deque<Command> inbox_;

@@ -82,8 +82,12 @@ std::string CheckStoreAtRest(Coordinator* coordinator) {
   }
   const std::vector<std::string> files = coordinator->artifacts().List();
   if (std::set<std::string>(files.begin(), files.end()) != kinds) {
+    std::string surplus;
+    for (const std::string& file : files) {
+      if (kinds.count(file) == 0) surplus += " " + file;
+    }
     return absl::StrCat("there are ", files.size(), " files of artifacts; needed are ",
-                        kinds.size());
+                        kinds.size(), "; not needed:", surplus);
   }
   for (const std::string& sha256 : kinds) {
     const absl::StatusOr<std::string> content = coordinator->artifacts().Get(sha256);

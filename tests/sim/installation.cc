@@ -266,7 +266,7 @@ void Installation::CheckEnd() {
       return;
     }
     wrong = CheckStoreAtRest(&coordinator_);
-  } while (!wrong.empty() && agenda_.now_us() < rest_us + 75 * kMinuteUs);
+  } while (!wrong.empty() && agenda_.now_us() < rest_us + 200 * kMinuteUs);
   witness_.LookAtAll();
   if (!wrong.empty()) witness_.Accuse(wrong);
 }

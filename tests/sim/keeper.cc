@@ -27,8 +27,8 @@ void SetKeeperThread(KeeperThread thread) { next_thread = std::move(thread); }
 
 }  // namespace sim
 
-CheckpointKeeper::CheckpointKeeper(Session* session, ArtifactSink keep_artifact, int64_t bytes_max)
-    : session_(session), keep_artifact_(std::move(keep_artifact)), bytes_max_(bytes_max) {
+CheckpointKeeper::CheckpointKeeper(Session* session, ArtifactSink keep_artifact, Limits limits)
+    : session_(session), keep_artifact_(std::move(keep_artifact)), limits_(limits) {
   sim::Threads()[this] = sim::next_thread;
   sim::next_thread.start([this] { Run(); });
 }
@@ -65,9 +65,10 @@ void CheckpointKeeper::Release(const std::shared_ptr<Gang>& gang, int member) {
   sim::Threads()[this].wake();
 }
 
-bool CheckpointKeeper::HasNewerFile(const Key& key) const {
+bool CheckpointKeeper::IsWanted(const Key& key) const {
   const auto found = waiting_.find(key);
-  return stopping_ || (found != waiting_.end() && !found->second.file.empty());
+  const bool has_newer = found != waiting_.end() && !found->second.file.empty();
+  return session_->Wants(*key.first, key.second) && !stopping_ && !has_newer;
 }
 
 void CheckpointKeeper::Run() {
@@ -87,9 +88,9 @@ void CheckpointKeeper::Run() {
 
 void CheckpointKeeper::Do(const Key& key, const Work& work) {
   const int member = key.second;
-  if (!work.file.empty()) {
-    const absl::StatusOr<std::string> sha256 = keep_artifact_(
-        work.file, [&] { return session_->Wants(*work.gang, member) && !HasNewerFile(key); });
+  if (!work.file.empty() && IsWanted(key)) {
+    const absl::StatusOr<std::string> sha256 =
+        keep_artifact_(work.file, [&](const absl::Status&) { return IsWanted(key); });
     if (sha256.ok()) {
       v1::Report report;
       v1::TrainingCheckpoint* const checkpoint = report.mutable_checkpoint();

@@ -254,13 +254,11 @@ int Open(sqlite3_vfs* base, const char* name, sqlite3_file* out, int flags, int*
   Disk* const disk = vfs->disk();
   if (disk->crashed()) return Failed(vfs, EIO, SQLITE_CANTOPEN);
   Disk::FilePtr file = path.empty() ? Disk::CreateTemporary() : disk->Find(path);
-  bool is_new = false;
   if (file == nullptr) {
     if ((flags & SQLITE_OPEN_CREATE) == 0) return Failed(vfs, ENOENT, SQLITE_CANTOPEN);
     int error = 0;
     file = disk->Create(path, &error);
     if (error != 0) return Failed(vfs, error, SQLITE_CANTOPEN);
-    is_new = true;
   }
   Handle* const handle = new (out) Handle();
   handle->vfs = vfs;
@@ -269,7 +267,8 @@ int Open(sqlite3_vfs* base, const char* name, sqlite3_file* out, int flags, int*
   handle->file = std::move(file);
   handle->path = path;
   handle->generation = disk->generation();
-  handle->syncs_directory = is_new && (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL)) != 0;
+  handle->syncs_directory = (flags & SQLITE_OPEN_CREATE) != 0 &&
+                            (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL)) != 0;
   handle->is_deleted_on_close = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
   handle->base.pMethods = &kMethods;
   if (out_flags != nullptr) *out_flags = flags;

@@ -48,6 +48,9 @@ class Witness : public Observer {
   }
   bool tracing() const { return trace_ != nullptr; }
 
+  void OnRestart(bool power_was_cut) override {
+    Say(power_was_cut ? "the coordinator starts after a power cut" : "the coordinator starts");
+  }
   void OnStart() override;
   void OnView(const v1::WorkerView& view) override;
   void OnSend(const std::string& worker_id, const v1::CoordinatorView& view) override;
@@ -104,6 +107,7 @@ class Witness : public Observer {
   std::map<std::string, Heard> heard_;                                // by worker id
   std::map<std::pair<int64_t, int32_t>, std::string> lease_holders_;  // worker ids
   PolicyCheck policy_;
+  int64_t started_us_ = 0;
 };
 
 }  // namespace sim

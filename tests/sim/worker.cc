@@ -94,9 +94,8 @@ void Worker::Start() {
                    [process, keeper_fiber] {
                      if (*keeper_fiber != nullptr) process->Wake(*keeper_fiber);
                    }});
-  const auto upload = [this, life](absl::string_view content,
-                                   const std::function<bool()>& is_wanted) {
-    return Upload(life, std::string(content), is_wanted);
+  const auto upload = [this, life](absl::string_view content, const TryAgain& try_again) {
+    return Upload(life, std::string(content), try_again);
   };
   life->keeper = std::make_unique<CheckpointKeeper>(life->session.get(), upload);
   v1::Provenance provenance;
@@ -300,20 +299,18 @@ void Worker::AskForCheckpoints(Life* life) {
 // -- files: as artifact_upload.cc and artifact_download.cc ----------------------------------
 
 absl::StatusOr<std::string> Worker::Upload(Life* life, const std::string& content,
-                                           const std::function<bool()>& is_wanted) {
-  const absl::Status unwanted = absl::CancelledError("nobody wants it any more");
+                                           const TryAgain& try_again) {
   int64_t backoff_us = 100'000;
-  while (is_wanted()) {
+  while (true) {
     const absl::StatusOr<std::string> kept = network_->Call<std::string>(
         life->process.get(), options_.name, coordinator_->process(),
         [this, content](std::function<void(absl::StatusOr<std::string>)> answer) {
           coordinator_->Upload(content, std::move(answer));
         });
-    if (kept.ok()) return kept;
+    if (kept.ok() || !try_again(kept.status())) return kept;
     backoff_us = std::min<int64_t>(2 * backoff_us, 2'000'000);
-    if (!life->process->Sleep(backoff_us)) return unwanted;
+    if (!life->process->Sleep(backoff_us)) return absl::CancelledError("the process is gone");
   }
-  return unwanted;
 }
 
 absl::StatusOr<std::string> Worker::Download(Life* life, const v1::TrainingCheckpoint& checkpoint,

@@ -19,6 +19,7 @@
 #include "tests/sim/network.h"
 #include "tests/sim/random.h"
 #include "tests/sim/trainer.h"
+#include "worker/checkpoint_keeper.h"
 
 namespace modlab {
 namespace sim {
@@ -75,7 +76,7 @@ class Worker {
   void AskForCheckpoints(Life* life);
   void RunMain(Life* life);
   absl::StatusOr<std::string> Upload(Life* life, const std::string& content,
-                                     const std::function<bool()>& is_wanted);
+                                     const TryAgain& try_again);
   absl::StatusOr<std::string> Download(Life* life, const v1::TrainingCheckpoint& checkpoint,
                                        const std::function<bool()>& is_wanted);
   void End(int64_t down_us);
