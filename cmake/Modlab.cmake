@@ -18,11 +18,32 @@ if(MODLAB_TORCH)
   target_include_directories(modlab_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 endif()
 
+# With MODLAB_PCH what nearly all files include is compiled once; for builds that are
+# made from scratch.
+if(MODLAB_PCH)
+  # A precompiled header serves only where every macro in it is the same.
+  add_compile_definitions(GTEST_HAS_PTHREAD=1 BOOST_ALL_NO_LIB FMT_SHARED SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL
+                          SPDLOG_SHARED_LIB MODLAB_VERSION="${PROJECT_VERSION}")
+  file(WRITE ${CMAKE_BINARY_DIR}/pch.cc "")
+  add_library(modlab_pch STATIC ${CMAKE_BINARY_DIR}/pch.cc)
+  target_link_libraries(modlab_pch PRIVATE modlab_options modlab_grpc GTest::gmock spdlog::spdlog)
+  target_precompile_headers(modlab_pch PRIVATE
+    <gmock/gmock.h> <gtest/gtest.h> <grpcpp/grpcpp.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <modlab/v1/coordinator.grpc.pb.h> <modlab/v1/results.grpc.pb.h> <modlab/v1/sweep.grpc.pb.h>
+    <modlab/v1/worker.grpc.pb.h> <spdlog/spdlog.h>)
+endif()
+function(modlab_use_pch name)
+  if(MODLAB_PCH)
+    target_precompile_headers(${name} REUSE_FROM modlab_pch)
+  endif()
+endfunction()
+
 # modlab_library(name SOURCES... [DEPS targets...])
 function(modlab_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE modlab_options PUBLIC ${ARG_DEPS})
+  modlab_use_pch(${name})
 endfunction()
 
 # modlab_binary(name SOURCES... [DEPS targets...])
@@ -30,6 +51,7 @@ function(modlab_binary name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE modlab_options ${ARG_DEPS})
+  modlab_use_pch(${name})
 endfunction()
 
 # modlab_test(name SOURCES... [DEPS targets...] [TIMEOUT seconds]): one
@@ -44,6 +66,7 @@ function(modlab_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE modlab_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  modlab_use_pch(${name})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
