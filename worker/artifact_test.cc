@@ -15,11 +15,13 @@ namespace {
 using std::chrono::milliseconds;
 using ArtifactUploadTest = CoordinatorLinkTest;
 
+bool Always(const absl::Status& /*error*/) { return true; }
+
 TEST_F(ArtifactUploadTest, UploadsInPiecesAndTriesAgainWhileTheCoordinatorIsInTrouble) {
   StartServer();
   coordinator_.upload_failures = 2;
   const std::string content(2'500'000, 'w');
-  const auto sha256 = UploadArtifact(channel_, content, [] { return true; });
+  const auto sha256 = UploadArtifact(channel_, content, Always);
   ASSERT_TRUE(sha256.ok()) << sha256.status();
   EXPECT_EQ(*sha256, "sha256 of 2500000 bytes");
 }
@@ -29,7 +31,7 @@ TEST_F(ArtifactUploadTest, UploadWaitsForACoordinatorThatComesLater) {
     std::this_thread::sleep_for(milliseconds(300));
     StartServer();
   });
-  const auto sha256 = UploadArtifact(channel_, "weights", [] { return true; });
+  const auto sha256 = UploadArtifact(channel_, "weights", Always);
   late.join();
   EXPECT_TRUE(sha256.ok()) << sha256.status();
 }
@@ -38,14 +40,18 @@ TEST_F(ArtifactUploadTest, UploadGivesUpWhereTryingAgainCannotHelp) {
   StartServer();
   coordinator_.upload_failures = 1;
   coordinator_.upload_failure = grpc::StatusCode::INVALID_ARGUMENT;
-  EXPECT_TRUE(
-      absl::IsInvalidArgument(UploadArtifact(channel_, "weights", [] { return true; }).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(UploadArtifact(channel_, "weights", Always).status()));
+  EXPECT_EQ(coordinator_.upload_failures, 0);
 }
 
 TEST_F(ArtifactUploadTest, UploadGivesUpWhenItIsNoLongerWanted) {
   int asked = 0;
-  EXPECT_TRUE(
-      absl::IsCancelled(UploadArtifact(channel_, "weights", [&] { return ++asked < 3; }).status()));
+  const auto thrice = [&](const absl::Status& error) {
+    EXPECT_TRUE(absl::IsUnavailable(error)) << error;
+    return ++asked < 3;
+  };
+  EXPECT_TRUE(absl::IsUnavailable(UploadArtifact(channel_, "weights", thrice).status()));
+  EXPECT_EQ(asked, 3);
 }
 
 class ArtifactDownloadTest : public CoordinatorLinkTest {

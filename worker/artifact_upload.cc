@@ -42,24 +42,21 @@ grpc::Status UploadOnce(v1::ArtifactService::Stub* stub, absl::string_view conte
 }  // namespace
 
 absl::StatusOr<std::string> UploadArtifact(const std::shared_ptr<grpc::Channel>& channel,
-                                           absl::string_view content,
-                                           const std::function<bool()>& is_wanted) {
+                                           absl::string_view content, const TryAgain& try_again) {
   const auto stub = v1::ArtifactService::NewStub(channel);
   Backoff backoff;
   auto level = spdlog::level::warn;  // once; a coordinator may be away for long
-  while (is_wanted()) {
+  while (true) {
     std::string sha256;
     const grpc::Status status = UploadOnce(stub.get(), content, &sha256);
     if (status.ok()) return sha256;
-    if (!MayPass(status.error_code())) {
-      return ToAbsl(status);
-    }
+    absl::Status error = ToAbsl(status);
+    if (!MayPass(status.error_code()) || !try_again(error)) return error;
     spdlog::log(level, "upload of {} bytes failed, trying again: {}", content.size(),
                 status.error_message());
     level = spdlog::level::debug;
     std::this_thread::sleep_for(backoff.Next());
   }
-  return absl::CancelledError("the file is no longer wanted");
 }
 
 }  // namespace modlab

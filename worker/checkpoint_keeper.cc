@@ -11,15 +11,17 @@ namespace {
 
 // How often one that waits for room looks whether its lease is still wanted.
 constexpr std::chrono::milliseconds kLookInterval(100);
+// Of what the coordinator refuses, and there will be a newer one of.
+constexpr int kTriesMax = 2;
 
 int64_t Bytes(const std::string& file) { return static_cast<int64_t>(file.size()); }
 
 }  // namespace
 
-CheckpointKeeper::CheckpointKeeper(Session* session, ArtifactSink keep_artifact, int64_t bytes_max)
+CheckpointKeeper::CheckpointKeeper(Session* session, ArtifactSink keep_artifact, Limits limits)
     : session_(session),
       keep_artifact_(std::move(keep_artifact)),
-      bytes_max_(bytes_max),
+      limits_(limits),
       thread_([this] { Run(); }) {}
 
 CheckpointKeeper::~CheckpointKeeper() {
@@ -51,6 +53,17 @@ void CheckpointKeeper::Keep(const std::shared_ptr<Gang>& gang, int member, int64
                             std::string file) {
   const v1::Lease& lease = gang->leases()[static_cast<size_t>(member)];
   const MutexLock lock(&mutex_);
+  if (Bytes(file) > limits_.file_bytes_max) {
+    // The same at every interval, and for all of its shape.
+    if (!has_told_of_large_) {
+      spdlog::warn(
+          "job={} attempt={}: trained without checkpoints, as all whose checkpoints have more "
+          "than {} bytes: its has {}",
+          lease.job_id(), lease.attempt(), limits_.file_bytes_max, Bytes(file));
+    }
+    has_told_of_large_ = true;
+    return;
+  }
   while (!HasRoom({gang.get(), member}, Bytes(file))) {
     if (!gang->releasing(member) || !session_->Wants(*gang, member)) {
       spdlog::warn(
@@ -71,7 +84,7 @@ void CheckpointKeeper::Keep(const std::shared_ptr<Gang>& gang, int member, int64
 bool CheckpointKeeper::HasRoom(const Key& key, int64_t bytes) const {
   const auto found = waiting_.find(key);
   const int64_t others = bytes_ - (found == waiting_.end() ? 0 : Bytes(found->second.file));
-  return stopping_ || others == 0 || others + bytes <= bytes_max_;
+  return stopping_ || others == 0 || others + bytes <= limits_.waiting_bytes_max;
 }
 
 void CheckpointKeeper::Release(const std::shared_ptr<Gang>& gang, int member) {
@@ -80,15 +93,19 @@ void CheckpointKeeper::Release(const std::shared_ptr<Gang>& gang, int member) {
   changed_.NotifyAll();
 }
 
-bool CheckpointKeeper::HasNewerFile(const Key& key) const {
+// Whether the file in hand, of this lease, is.
+bool CheckpointKeeper::IsWanted(const Key& key) const {
+  if (!session_->Wants(*key.first, key.second)) return false;
   const MutexLock lock(&mutex_);
   const auto found = waiting_.find(key);
-  return stopping_ || (found != waiting_.end() && !found->second.file.empty());
+  const bool has_newer = found != waiting_.end() && !found->second.file.empty();
+  return !stopping_ && !has_newer;
 }
 
 void CheckpointKeeper::Run() {
   mutex_.Lock();
   while (true) {
+    if (line_.empty()) refused_since_.reset();
     while (!stopping_ && line_.empty()) changed_.Wait(&mutex_);
     if (stopping_) break;
     const Key key = line_.front();
@@ -105,12 +122,26 @@ void CheckpointKeeper::Run() {
   mutex_.Unlock();
 }
 
+absl::StatusOr<std::string> CheckpointKeeper::Store(const Key& key, const Work& work) {
+  int refusals = 0;
+  absl::StatusOr<std::string> sha256 = keep_artifact_(work.file, [&](const absl::Status& error) {
+    if (!IsWanted(key)) return false;
+    // Nor would what waits behind it get through, or be heard of.
+    if (absl::IsUnavailable(error)) return true;
+    const auto now = std::chrono::steady_clock::now();
+    if (!refused_since_.has_value()) refused_since_ = now;
+    return work.gang->releasing(key.second) ? now - *refused_since_ < limits_.release_patience
+                                            : ++refusals < kTriesMax;
+  });
+  if (sha256.ok()) refused_since_.reset();
+  return sha256;
+}
+
 void CheckpointKeeper::Do(const Key& key, const Work& work) {
   const int member = key.second;
   const v1::Lease& lease = work.gang->leases()[static_cast<size_t>(member)];
-  if (!work.file.empty()) {
-    const absl::StatusOr<std::string> sha256 = keep_artifact_(
-        work.file, [&] { return session_->Wants(*work.gang, member) && !HasNewerFile(key); });
+  if (!work.file.empty() && IsWanted(key)) {
+    const absl::StatusOr<std::string> sha256 = Store(key, work);
     if (sha256.ok()) {
       v1::Report report;
       v1::TrainingCheckpoint* checkpoint = report.mutable_checkpoint();
@@ -119,7 +150,7 @@ void CheckpointKeeper::Do(const Key& key, const Work& work) {
       checkpoint->set_size_bytes(Bytes(work.file));
       work.gang->SetCheckpoint(member, *checkpoint);
       session_->Add(*work.gang, member, std::move(report));
-    } else if (!absl::IsCancelled(sha256.status())) {
+    } else if (IsWanted(key)) {
       spdlog::warn("job={} attempt={}: the checkpoint of iteration {} cannot be kept: {}",
                    lease.job_id(), lease.attempt(), work.iteration, sha256.status().ToString());
     }

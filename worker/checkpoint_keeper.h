@@ -10,11 +10,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "lib/sync/mutex.h"
@@ -23,22 +25,36 @@
 
 namespace modlab {
 
-// Keeps a file and returns its SHA-256, in hex. Blocks, and tries again for as
-// long as trying again can help and `is_wanted` says so; CANCELLED once it does not.
-using ArtifactSink = std::function<absl::StatusOr<std::string>(
-    absl::string_view content, const std::function<bool()>& is_wanted)>;
+// Whether to try again after an error that may pass.
+using TryAgain = std::function<bool(const absl::Status& error)>;
+
+// Keeps a file and returns its SHA-256, in hex. Blocks, and tries again for as long as
+// trying again can help and `try_again` says so; else returns the last error.
+using ArtifactSink = std::function<absl::StatusOr<std::string>(absl::string_view content,
+                                                               const TryAgain& try_again)>;
 
 // Stores and reports checkpoints on a thread of its own, one at a time, the lease
-// that has waited longest first; of each lease only the newest. One that cannot be
-// stored is logged, and costs nobody anything but the time since the one before.
-// Thread-safe.
+// that has waited longest first; of each lease only the newest.
+//
+// One that cannot be stored is logged, and costs nobody anything but the time since the
+// one before. While the coordinator is away all wait for it. One that it refuses (its
+// disk is full) is tried twice; if its lease is to be released, until the coordinator
+// has refused everything for a while: then the lease goes back behind the checkpoint
+// that was stored before. Thread-safe.
 class CheckpointKeeper {
  public:
-  // What waits may be so large in all; a file that is larger waits alone.
-  static constexpr int64_t kBytesMax = int64_t{1} << 30;
+  struct Limits {
+    // Of what waits in all; a file that is larger waits alone.
+    int64_t waiting_bytes_max = int64_t{1} << 30;
+    // Of one file: what the coordinator takes. Jobs with larger ones have none.
+    int64_t file_bytes_max = int64_t{4} << 30;
+    std::chrono::milliseconds release_patience{30'000};
+  };
 
   // `session` must outlive the keeper.
-  CheckpointKeeper(Session* session, ArtifactSink keep_artifact, int64_t bytes_max = kBytesMax);
+  CheckpointKeeper(Session* session, ArtifactSink keep_artifact)
+      : CheckpointKeeper(session, std::move(keep_artifact), Limits()) {}
+  CheckpointKeeper(Session* session, ArtifactSink keep_artifact, Limits limits);
   // Ends after the file in hand.
   ~CheckpointKeeper();
   CheckpointKeeper(const CheckpointKeeper&) = delete;
@@ -68,15 +84,18 @@ class CheckpointKeeper {
 
   void Run();
   void Do(const Key& key, const Work& work);
+  absl::StatusOr<std::string> Store(const Key& key, const Work& work);
   // The lease's work, which takes its place in the line if it is new.
   Work* Find(const std::shared_ptr<Gang>& gang, int member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a file of so many bytes may take the place of the lease's that waits.
   bool HasRoom(const Key& key, int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool HasNewerFile(const Key& key) const;
+  bool IsWanted(const Key& key) const;
 
   Session* const session_;
   const ArtifactSink keep_artifact_;
-  const int64_t bytes_max_;
+  const Limits limits_;
+  // Nothing was stored since, while something waited. For Run() and what it calls.
+  std::optional<std::chrono::steady_clock::time_point> refused_since_;
 
   mutable Mutex mutex_;
   Condition changed_;
@@ -85,6 +104,7 @@ class CheckpointKeeper {
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of all files, the one in hand included
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool has_told_of_large_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -1,77 +1,100 @@
 #include "worker/checkpoint_keeper.h"
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/sync/mutex.h"
 #include "worker/session_fixture.h"
 
 namespace modlab {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Not;
 
 // Where files go; it can be shut.
 class Sink {
  public:
   ArtifactSink Function() {
-    return [this](absl::string_view content, const std::function<bool()>& is_wanted) {
-      return Keep(std::string(content), is_wanted);
+    return [this](absl::string_view content, const TryAgain& try_again) {
+      return Keep(std::string(content), try_again);
     };
   }
-  void Shut() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    is_shut_ = true;
+  void Shut(const absl::Status& error = absl::UnavailableError("away")) {
+    const MutexLock lock(&mutex_);
+    error_ = error;
   }
   void Open() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    is_shut_ = false;
-    changed_.notify_all();
+    const MutexLock lock(&mutex_);
+    error_ = absl::OkStatus();
   }
   // Until so many files have come to its door.
   void WaitForCallers(int count) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return callers_ >= count; });
+    const MutexLock lock(&mutex_);
+    while (callers_ < count) changed_.Wait(&mutex_);
   }
   std::vector<std::string> kept() {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return kept_;
+  }
+  // So often somebody stood before a shut door.
+  int errors() {
+    const MutexLock lock(&mutex_);
+    return errors_;
   }
 
  private:
   // Tries again and again while it is shut.
-  absl::StatusOr<std::string> Keep(const std::string& content,
-                                   const std::function<bool()>& is_wanted) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    ++callers_;
-    changed_.notify_all();
-    while (true) {
-      lock.unlock();
-      const bool wanted = is_wanted();
-      lock.lock();
-      if (!wanted) return absl::CancelledError("not wanted");
-      if (!is_shut_) break;
-      changed_.wait_for(lock, std::chrono::milliseconds(1));
+  absl::StatusOr<std::string> Keep(const std::string& content, const TryAgain& try_again) {
+    {
+      const MutexLock lock(&mutex_);
+      ++callers_;
+      changed_.NotifyAll();
     }
-    kept_.push_back(content);
-    return "sha256 of " + content;
+    while (true) {
+      const absl::Status error = Try(content);
+      if (error.ok()) return "sha256 of " + content;
+      if (!try_again(error)) return error;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  absl::Status Try(const std::string& content) {
+    const MutexLock lock(&mutex_);
+    if (error_.ok()) kept_.push_back(content);
+    errors_ += error_.ok() ? 0 : 1;
+    return error_;
   }
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool is_shut_ = false;
-  int callers_ = 0;
-  std::vector<std::string> kept_;
+  Mutex mutex_;
+  Condition changed_;
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
+  int callers_ ABSL_GUARDED_BY(mutex_) = 0;
+  int errors_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> kept_ ABSL_GUARDED_BY(mutex_);
 };
+
+CheckpointKeeper::Limits WaitingMax(int64_t bytes) {
+  CheckpointKeeper::Limits limits;
+  limits.waiting_bytes_max = bytes;
+  return limits;
+}
+
+CheckpointKeeper::Limits Patience(int64_t milliseconds) {
+  CheckpointKeeper::Limits limits;
+  limits.release_patience = std::chrono::milliseconds(milliseconds);
+  return limits;
+}
+
+const absl::Status kFull = absl::ResourceExhaustedError("no space left on the device");
 
 class CheckpointKeeperTest : public SessionTest {
  protected:
@@ -147,7 +170,7 @@ TEST_F(CheckpointKeeperTest, WhatIsNoLongerWantedIsNotSent) {
 
 TEST_F(CheckpointKeeperTest, WithoutRoomTrainingGoesOnWithoutACheckpoint) {
   const auto gang = Start({1, 2});
-  CheckpointKeeper keeper(&session_, sink_.Function(), /*bytes_max=*/8);
+  CheckpointKeeper keeper(&session_, sink_.Function(), WaitingMax(8));
   sink_.Shut();
   keeper.Keep(gang, 0, 10, "aaaaaaaaaaaa");  // larger than all room, but alone
   sink_.WaitForCallers(1);
@@ -162,7 +185,7 @@ TEST_F(CheckpointKeeperTest, WithoutRoomTrainingGoesOnWithoutACheckpoint) {
 
 TEST_F(CheckpointKeeperTest, WhatIsHandedBackWaitsForRoom) {
   const auto gang = Start({1, 2});
-  CheckpointKeeper keeper(&session_, sink_.Function(), /*bytes_max=*/4);
+  CheckpointKeeper keeper(&session_, sink_.Function(), WaitingMax(4));
   sink_.Shut();
   keeper.Keep(gang, 0, 10, "aaaa");
   sink_.WaitForCallers(1);
@@ -181,7 +204,7 @@ TEST_F(CheckpointKeeperTest, WhatIsHandedBackWaitsForRoom) {
 
 TEST_F(CheckpointKeeperTest, NobodyWaitsForRoomForALeaseThatIsGone) {
   const auto gang = Start({1, 2});
-  CheckpointKeeper keeper(&session_, sink_.Function(), /*bytes_max=*/4);
+  CheckpointKeeper keeper(&session_, sink_.Function(), WaitingMax(4));
   sink_.Shut();
   keeper.Keep(gang, 0, 10, "aaaa");
   sink_.WaitForCallers(1);
@@ -191,6 +214,83 @@ TEST_F(CheckpointKeeperTest, NobodyWaitsForRoomForALeaseThatIsGone) {
   session_.Apply(Listing(7, {1}));
   kept.get();
   EXPECT_THAT(sink_.kept(), IsEmpty());
+}
+
+TEST_F(CheckpointKeeperTest, WhatTheCoordinatorHasNoRoomForStopsNobodyElse) {
+  const auto gang = Start({1, 2});
+  CheckpointKeeper keeper(&session_, sink_.Function());
+  sink_.Shut(kFull);
+  keeper.Keep(gang, 0, 10, "a10");
+  keeper.Keep(gang, 1, 10, "b10");
+  sink_.WaitForCallers(2);
+  sink_.Open();
+  keeper.Keep(gang, 0, 20, "a20");
+  keeper.Release(gang, 0);
+  keeper.Release(gang, 1);
+  ASSERT_TRUE(WaitUntilReleased());
+  EXPECT_THAT(sink_.kept(), Not(Contains("a10")));
+  EXPECT_THAT(sink_.kept(), Contains("a20"));
+  EXPECT_LE(sink_.errors(), 4);
+}
+
+TEST_F(CheckpointKeeperTest, LeasesAreReleasedFromACoordinatorThatHasNoRoom) {
+  const auto gang = Start({1, 2});
+  v1::TrainingCheckpoint older;
+  older.set_iteration(10);
+  gang->SetCheckpoint(0, older);
+  CheckpointKeeper keeper(&session_, sink_.Function(), Patience(50));
+  sink_.Shut(kFull);
+  for (const int member : {0, 1}) {
+    gang->Release(member);
+    keeper.Keep(gang, member, 20, "file");
+    keeper.Release(gang, member);
+  }
+  ASSERT_TRUE(WaitUntilReleased());
+  EXPECT_THAT(Reported(), ElementsAre("1:released", "2:released"));
+  EXPECT_EQ(gang->checkpoint(0).iteration(), 10);
+  EXPECT_GT(sink_.errors(), 3) << "it was not waited for";
+}
+
+TEST_F(CheckpointKeeperTest, WhatIsReleasedWaitsForRoomForAWhile) {
+  const auto gang = Start({1});
+  CheckpointKeeper keeper(&session_, sink_.Function(), Patience(600'000));
+  sink_.Shut(kFull);
+  gang->Release(0);
+  keeper.Keep(gang, 0, 10, "a10");
+  keeper.Release(gang, 0);
+  while (sink_.errors() < 5) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  sink_.Open();
+  ASSERT_TRUE(WaitUntilReleased());
+  EXPECT_THAT(Reported(), ElementsAre("1:10", "1:released"));
+}
+
+// Nothing that it would be told of could be heard.
+TEST_F(CheckpointKeeperTest, WhatIsReleasedWaitsForACoordinatorThatIsAway) {
+  const auto gang = Start({1});
+  CheckpointKeeper keeper(&session_, sink_.Function(), Patience(0));
+  sink_.Shut();
+  gang->Release(0);
+  keeper.Keep(gang, 0, 10, "a10");
+  keeper.Release(gang, 0);
+  while (sink_.errors() < 5) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  sink_.Open();
+  ASSERT_TRUE(WaitUntilReleased());
+  EXPECT_THAT(Reported(), ElementsAre("1:10", "1:released"));
+}
+
+TEST_F(CheckpointKeeperTest, TrainingGoesOnWithoutCheckpointsThatAreTooLarge) {
+  const auto gang = Start({1, 2});
+  CheckpointKeeper::Limits limits;
+  limits.file_bytes_max = 4;
+  CheckpointKeeper keeper(&session_, sink_.Function(), limits);
+  keeper.Keep(gang, 0, 10, "aaaaa");
+  keeper.Keep(gang, 1, 10, "bbbb");
+  gang->Release(0);
+  keeper.Keep(gang, 0, 20, "aaaaa");
+  keeper.Release(gang, 0);
+  keeper.Release(gang, 1);
+  ASSERT_TRUE(WaitUntilReleased());
+  EXPECT_THAT(sink_.kept(), ElementsAre("bbbb"));
 }
 
 TEST_F(CheckpointKeeperTest, StopGivesUpWhatIsOnItsWay) {

@@ -15,7 +15,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,6 +25,7 @@
 #include "grpcpp/server_context.h"
 #include "gtest/gtest.h"
 #include "lib/config/sha256.h"
+#include "lib/sync/mutex.h"
 #include "modlab/v1/results.grpc.pb.h"
 #include "worker/channel.h"
 #include "worker/coordinator_link.h"
@@ -46,7 +46,7 @@ class FakeCoordinator : public v1::WorkerService::Service, public v1::ArtifactSe
     while (stream->Read(&view)) {
       v1::CoordinatorView answer;
       {
-        const std::lock_guard<std::mutex> lock(mutex_);
+        const MutexLock lock(&mutex_);
         views_.push_back(view);
         for (const v1::Report& report : view.reports()) {
           received_ = std::max(received_, report.number());
@@ -97,15 +97,15 @@ class FakeCoordinator : public v1::WorkerService::Service, public v1::ArtifactSe
   }
 
   void Desire(const v1::CoordinatorView& desired) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     desired_ = desired;
   }
   std::vector<v1::WorkerView> views() {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return views_;
   }
   int times_received(uint64_t number) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return times_received_[number];
   }
 
@@ -122,12 +122,12 @@ class FakeCoordinator : public v1::WorkerService::Service, public v1::ArtifactSe
   std::string served = kContent;  // piece by piece
 
  private:
-  std::mutex mutex_;
-  std::vector<v1::WorkerView> views_;
-  v1::CoordinatorView desired_;
-  uint64_t received_ = 0;
-  uint64_t acknowledged_ = 0;
-  std::map<uint64_t, int> times_received_;
+  Mutex mutex_;
+  std::vector<v1::WorkerView> views_ ABSL_GUARDED_BY(mutex_);
+  v1::CoordinatorView desired_ ABSL_GUARDED_BY(mutex_);
+  uint64_t received_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t acknowledged_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, int> times_received_ ABSL_GUARDED_BY(mutex_);
 };
 
 class CoordinatorLinkTest : public testing::Test {

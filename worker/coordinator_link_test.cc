@@ -158,6 +158,21 @@ TEST_F(CoordinatorLinkTest, StopWaitsNoLongerThanItsGraceForACoordinatorThatIsAw
   EXPECT_TRUE(session_->has_unacknowledged());
 }
 
+TEST_F(CoordinatorLinkTest, StopInterruptsTheWaitForTheNextStream) {
+  const milliseconds long_wait(60'000);
+  link_ = std::make_unique<CoordinatorLink>(channel_, address_, session_.get(),
+                                            Backoff(long_wait, long_wait));
+  link_->Start();
+  const auto gang = StartOneJob();
+  AddPoint(*gang);
+  // Nobody is there: the first stream ends at once.
+  std::this_thread::sleep_for(milliseconds(300));
+  const Clock::time_point before = Clock::now();
+  link_->Stop(milliseconds(100));
+  EXPECT_LT(Clock::now() - before, std::chrono::seconds(10));
+  EXPECT_TRUE(session_->has_unacknowledged());
+}
+
 TEST_F(CoordinatorLinkTest, StopWaitsNoLongerThanItsGrace) {
   coordinator_.acknowledges = false;
   StartServer();

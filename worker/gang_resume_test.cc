@@ -167,8 +167,7 @@ TEST_F(GangResumeTest, AReleaseBeforeTheTrainerExistsIsNotLost) {
 
 TEST_F(GangResumeTest, ACheckpointThatCannotBeStoredIsNoFailure) {
   List({1});
-  keep_ = [](absl::string_view content,
-             const std::function<bool()>&) -> absl::StatusOr<std::string> {
+  keep_ = [](absl::string_view content, const TryAgain&) -> absl::StatusOr<std::string> {
     if (content.substr(0, 5) == "state") return absl::InvalidArgumentError("too large");
     return std::string("sha256");
   };

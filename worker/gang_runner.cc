@@ -103,8 +103,8 @@ class GangRunner::Observer : public GangObserver {
  private:
   // False, and the member has failed, if the file could not be kept.
   bool Store(int member, const std::string& weights, std::string* sha256) {
-    absl::StatusOr<std::string> kept =
-        runner_.keep_artifact_(weights, [this, member] { return Wants(member); });
+    absl::StatusOr<std::string> kept = runner_.keep_artifact_(
+        weights, [this, member](const absl::Status&) { return Wants(member); });
     if (!kept.ok()) {
       Fail(member, v1::WORKER_ERROR,
            "the final weights could not be stored: " + kept.status().ToString());

@@ -139,8 +139,8 @@ class GangRunnerTest : public testing::Test {
     provenance.set_device_name("Fake 9000");
     return GangRunner(
         &session_, &keeper_, recording,
-        [this](absl::string_view content, const std::function<bool()>& is_wanted) {
-          return keep_(content, is_wanted);
+        [this](absl::string_view content, const TryAgain& try_again) {
+          return keep_(content, try_again);
         },
         [this](const v1::TrainingCheckpoint& checkpoint, const std::function<bool()>& is_wanted) {
           return fetch_(checkpoint, is_wanted);
@@ -166,19 +166,17 @@ class GangRunnerTest : public testing::Test {
   const v1::Failure& FailureOf(int64_t job) { return reports_[job].back().failed(); }
 
   Session session_;
-  std::function<absl::StatusOr<std::string>(absl::string_view, const std::function<bool()>&)>
-      keep_ = [](absl::string_view content, const std::function<bool()>&) {
-        return "sha256 of " + std::string(content);
-      };
+  ArtifactSink keep_ = [](absl::string_view content, const TryAgain&) {
+    return "sha256 of " + std::string(content);
+  };
   std::function<absl::StatusOr<std::string>(const v1::TrainingCheckpoint&,
                                             const std::function<bool()>&)>
       fetch_ = [](const v1::TrainingCheckpoint& checkpoint, const std::function<bool()>&) {
         return "file " + checkpoint.sha256();
       };
-  CheckpointKeeper keeper_{
-      &session_, [this](absl::string_view content, const std::function<bool()>& is_wanted) {
-        return keep_(content, is_wanted);
-      }};
+  CheckpointKeeper keeper_{&session_, [this](absl::string_view content, const TryAgain& try_again) {
+                             return keep_(content, try_again);
+                           }};
   std::shared_ptr<Gang> gang_;
   std::vector<std::vector<int64_t>> created_;
   std::map<int64_t, std::vector<v1::Report>> reports_;

@@ -199,8 +199,8 @@ TEST_F(GangRunnerTest, ProgressOfTheRunningHalfIsSeenInViews) {
 
 TEST_F(GangRunnerTest, WeightsThatCannotBeStoredFailTheJob) {
   List({1});
-  keep_ = [](absl::string_view, const std::function<bool()>& is_wanted) {
-    EXPECT_TRUE(is_wanted());
+  keep_ = [](absl::string_view, const TryAgain& try_again) {
+    EXPECT_TRUE(try_again(absl::ResourceExhaustedError("full")));
     return absl::UnimplementedError("no artifacts here");
   };
   Train(Runner(FinishAll));
@@ -210,10 +210,11 @@ TEST_F(GangRunnerTest, WeightsThatCannotBeStoredFailTheJob) {
 
 TEST_F(GangRunnerTest, WeightsOfADroppedJobAreNotWanted) {
   List({1});
-  keep_ = [this](absl::string_view, const std::function<bool()>& is_wanted) {
+  keep_ = [this](absl::string_view, const TryAgain& try_again) {
     List({});
-    EXPECT_FALSE(is_wanted());
-    return absl::CancelledError("not wanted");
+    const absl::Status error = absl::UnavailableError("away");
+    EXPECT_FALSE(try_again(error));
+    return error;
   };
   Train(Runner(FinishAll));
   EXPECT_THAT(reports_[1], IsEmpty());

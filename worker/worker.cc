@@ -152,9 +152,8 @@ int RunWorker(const WorkerOptions& options) {
     if (session.draining()) AskToStop();
   });
   link = std::make_unique<CoordinatorLink>(channel, options.endpoint.address, &session);
-  const ArtifactSink upload = [channel](absl::string_view content,
-                                        const std::function<bool()>& is_wanted) {
-    return UploadArtifact(channel, content, is_wanted);
+  const ArtifactSink upload = [channel](absl::string_view content, const TryAgain& try_again) {
+    return UploadArtifact(channel, content, try_again);
   };
   CheckpointKeeper keeper(&session, upload);
   const GangRunner runner(
