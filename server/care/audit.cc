@@ -31,7 +31,7 @@ class Auditor {
   Auditor(const std::string& data_dir, const Artifacts& artifacts, const AuditOptions& options,
           const Findings::Tell& tell, Connection* snapshot, Connection* later)
       : options_(options),
-        findings_(tell),
+        findings_(tell, options.patience),
         snapshot_(snapshot),
         artifacts_(data_dir, &artifacts, later, options.checksums, &findings_) {}
 

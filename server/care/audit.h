@@ -24,6 +24,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "server/care/findings.h"
 #include "server/store/artifacts.h"
 
@@ -34,10 +35,13 @@ struct AuditOptions {
   std::string sweep;
   // Whether to read every artifact; else only their presence and size are checked.
   bool checksums = true;
+  // How long `tell` may take in all: meanwhile the snapshot keeps the store's log from
+  // being emptied.
+  absl::Duration patience = absl::Minutes(2);
 };
 
 // Thread-safe; any number at a time. NOT_FOUND: the sweep; CANCELLED: `tell` returned
-// false; FAILED_PRECONDITION: the store has another schema than this version.
+// false, or took too long; FAILED_PRECONDITION: the store has another schema than this version.
 absl::Status Audit(const std::string& data_dir, const Artifacts& artifacts,
                    const AuditOptions& options, const Findings::Tell& tell);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/time/clock.h"
+
 namespace modlab {
 namespace {
 
@@ -48,9 +50,15 @@ absl::Status Findings::TellBatch() {
   // Jobs that came to light on the way were not counted before.
   batch_.set_total(std::max(total_, done_));
   told_at_ = done_;
+  const absl::Time before = absl::Now();
   const bool heard = tell_(batch_);
+  patience_ -= absl::Now() - before;
   batch_.Clear();
-  return heard ? absl::OkStatus() : absl::CancelledError("nobody waits for the audit any more");
+  if (!heard) return absl::CancelledError("nobody waits for the audit any more");
+  if (patience_ < absl::ZeroDuration()) {
+    return absl::CancelledError("the audit's findings are taken too slowly");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace modlab

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "modlab/v1/coordinator.pb.h"
 
 namespace modlab {
@@ -25,7 +26,8 @@ class Findings {
   // False: nobody listens any more.
   using Tell = std::function<bool(const v1::AuditResponse&)>;
 
-  explicit Findings(Tell tell) : tell_(std::move(tell)) {}
+  // Who takes longer than `patience` in all to listen counts as gone.
+  Findings(Tell tell, absl::Duration patience) : tell_(std::move(tell)), patience_(patience) {}
 
   // `kind` in a word, `subject` as "job 17", `message` for people.
   void Damage(const char* kind, absl::string_view subject, std::string message);
@@ -34,7 +36,8 @@ class Findings {
 
   // Jobs and artifacts to look at, in all.
   void SetTotal(int64_t total) { total_ = total; }
-  // One more was looked at. Tells now and then. CANCELLED: nobody listens.
+  // One more was looked at. Tells now and then. CANCELLED: nobody listens, or not
+  // fast enough.
   absl::Status Advance();
   // Tells what is left, and the summary.
   absl::Status Finish();
@@ -47,6 +50,7 @@ class Findings {
   absl::Status TellBatch();
 
   const Tell tell_;
+  absl::Duration patience_;          // what is left of it
   std::map<std::string, int> told_;  // by kind
   v1::AuditResponse batch_;
   v1::AuditSummary summary_;

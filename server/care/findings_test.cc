@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace modlab {
 namespace {
@@ -13,9 +15,10 @@ class FindingsTest : public testing::Test {
  protected:
   std::vector<v1::AuditResponse> told_;
   Findings findings_{[this](const v1::AuditResponse& response) {
-    told_.push_back(response);
-    return told_.size() < 1000;
-  }};
+                       told_.push_back(response);
+                       return told_.size() < 1000;
+                     },
+                     absl::Hours(1)};
 
   int Told() const {
     int count = 0;
@@ -62,6 +65,21 @@ TEST_F(FindingsTest, EndsWhenNobodyListens) {
   }
   EXPECT_TRUE(absl::IsCancelled(status));
   EXPECT_EQ(told_.size(), 1000u);
+}
+
+TEST_F(FindingsTest, WhoListensTooSlowlyIsNotWaitedFor) {
+  int told = 0;
+  Findings findings(
+      [&](const v1::AuditResponse&) {
+        ++told;
+        absl::SleepFor(absl::Milliseconds(5));
+        return true;
+      },
+      absl::Milliseconds(20));
+  absl::Status status;
+  while (status.ok() && told < 100) status = findings.Advance();
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_LE(told, 5);
 }
 
 }  // namespace
