@@ -118,7 +118,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
            }
          },
          "Where to serve /metrics (Prometheus), /healthz and /readyz over HTTP; they only tell "
-         "how much there is of what, to everyone who reaches them. Without it: nowhere")
+         "how much there is of what, but to everyone who reaches them, without TLS or tokens: for "
+         "trusted networks only. Without it: nowhere")
       ->type_name("HOST:PORT");
   app->add_option("--log-level", flags->log_level, "What to log on standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))

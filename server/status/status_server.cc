@@ -26,7 +26,7 @@ namespace {
 constexpr size_t kThreads = 4;
 constexpr size_t kConnectionsMax = 32;  // served or waiting
 constexpr std::chrono::milliseconds kPatience(2000);
-constexpr time_t kIdleSeconds = 2;
+constexpr time_t kIdleSeconds = 1;
 constexpr int kStartTries = 5000;          // a millisecond each
 constexpr size_t kRequestBytesMax = 1024;  // nobody needs to send anything
 
@@ -83,7 +83,8 @@ StatusServer::StatusServer(StatusProbe::Source source)
   server_->set_payload_max_length(kRequestBytesMax);
   server_->set_read_timeout(kIdleSeconds, 0);
   server_->set_write_timeout(kIdleSeconds, 0);
-  server_->set_keep_alive_timeout(kIdleSeconds);
+  server_->set_keep_alive_timeout(kIdleSeconds);  // for the first byte
+  server_->set_keep_alive_max_count(1);
   AddPages();
 }
 

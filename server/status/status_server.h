@@ -6,8 +6,13 @@
 //              reason is in the body
 //
 // It only reads, and tells nothing of jobs, sweeps, users or workers but how many they
-// are. A few connections are served at a time and some more wait; those beyond stay
-// in the kernel's queue, so that a flood costs the coordinator nothing else.
+// are. A few connections are served at a time, one request each, and some more wait;
+// those beyond stay in the kernel's queue, so that a flood costs the coordinator
+// nothing else.
+//
+// For trusted networks only: there is no TLS and no token, and since a request as a
+// whole has no time limit, only each read of it, a few clients who send theirs byte by
+// byte keep all others from being served, /healthz included.
 
 #ifndef MODLAB_SERVER_STATUS_STATUS_SERVER_H_
 #define MODLAB_SERVER_STATUS_STATUS_SERVER_H_

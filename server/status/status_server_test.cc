@@ -177,6 +177,14 @@ TEST(StatusServerTest, OnlyReads) {
   EXPECT_THAT(Client(server->port()).Ask("\x16\x03\x01 what\r\n\r\n"), StartsWith("HTTP/1.1 400"));
 }
 
+// A thread is for one request, not for a client.
+TEST(StatusServerTest, OneRequestAConnection) {
+  const auto server = Start([] { return Status("", 0); });
+  ASSERT_NE(server, nullptr);
+  EXPECT_THAT(Client(server->port()).Ask("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Connection: close")));
+}
+
 // Connections that say nothing are dropped after some seconds, and others get their turn.
 TEST(StatusServerTest, SilentConnectionsPass) {
   const auto server = Start([] { return Status("", 0); });
