@@ -19,8 +19,18 @@ namespace {
 
 class StoreTest : public testing::Test {
  protected:
-  StoreTest() : disk_(1), vfs_(&disk_, 1) {}
-  ~StoreTest() override { Crash(); }
+  ~StoreTest() override { TakeDisk(); }
+
+  void PutDisk(uint64_t seed) {
+    TakeDisk();
+    disk_ = std::make_unique<Disk>(seed);
+    vfs_ = std::make_unique<Vfs>(disk_.get(), seed);
+  }
+  void TakeDisk() {
+    if (disk_ != nullptr) Crash();
+    vfs_.reset();
+    disk_.reset();
+  }
 
   void Open() {
     StoreOptions options;
@@ -31,7 +41,7 @@ class StoreTest : public testing::Test {
   }
 
   void Crash() {
-    disk_.Crash();
+    disk_->Crash();
     store_.reset();
   }
 
@@ -52,8 +62,8 @@ class StoreTest : public testing::Test {
     return sweep.ok() && sweep->has_value();
   }
 
-  Disk disk_;
-  Vfs vfs_;
+  std::unique_ptr<Disk> disk_;
+  std::unique_ptr<Vfs> vfs_;
   std::unique_ptr<Store> store_;
 };
 
@@ -61,25 +71,23 @@ class StoreTest : public testing::Test {
 // finds it, and tells users that their sweep is there.
 TEST_F(StoreTest, WhatAStartFoundSurvivesAPowerCut) {
   int found = 0;
-  for (int64_t operations = 0; operations < 20; ++operations) {
-    const std::string request_id = "request-" + std::to_string(operations);
-    disk_.Restart(/*power_was_cut=*/false);
+  for (uint64_t seed = 0; seed < 400; ++seed) {
+    // From before the first write of the transaction to after its sync.
+    const int64_t operations = static_cast<int64_t>(seed) % 20;
+    PutDisk(seed);
     Open();
-    disk_.CrashAfter(operations);
-    Submit(request_id);
+    disk_->CrashAfter(operations);
+    Submit("request");
     Crash();
-    disk_.Restart(/*power_was_cut=*/false);
+    disk_->Restart(/*power_was_cut=*/false);
     Open();
-    if (!Has(request_id)) {
-      Crash();
-      continue;
-    }
+    if (!Has("request")) continue;
     ++found;
     Crash();
-    disk_.Restart(/*power_was_cut=*/true);
+    disk_->Restart(/*power_was_cut=*/true);
     Open();
-    EXPECT_TRUE(Has(request_id)) << "crash after " << operations << " operations";
-    Crash();
+    EXPECT_TRUE(Has("request")) << "disk " << seed << ", crash after " << operations
+                                << " operations";
   }
   EXPECT_GT(found, 0);
 }
