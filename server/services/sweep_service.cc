@@ -40,7 +40,6 @@ absl::Status SweepServiceImpl::Create(const v1::CreateSweepRequest& request,
                                       const std::string& user, v1::CreateSweepResponse* response) {
   CreatedSweep created;
   {
-    const std::lock_guard<std::mutex> lock(plan_mutex_);
     absl::StatusOr<SweepPlan> plan = PlanSweep(request);
     if (!plan.ok()) return plan.status();
     if (!user.empty()) plan->user = user;
@@ -65,8 +64,6 @@ absl::Status SweepServiceImpl::Extend(const v1::ExtendSweepRequest& request,
   absl::StatusOr<PlacedJobs> placed;
   std::string sweep_id;
   {
-    // From reading the spec to changing it.
-    const std::lock_guard<std::mutex> lock(plan_mutex_);
     absl::StatusOr<v1::Sweep> sweep = FindSweep(request.sweep());
     if (!sweep.ok()) return sweep.status();
     sweep_id = sweep->id();
@@ -154,7 +151,7 @@ absl::Status SweepServiceImpl::FillSpeed(v1::Sweep* sweep) {
 grpc::ServerUnaryReactor* SweepServiceImpl::CreateSweep(grpc::CallbackServerContext* context,
                                                         const v1::CreateSweepRequest* request,
                                                         v1::CreateSweepResponse* response) {
-  return RunUnary(pool_, context, [=] {
+  return RunUnary(planning_, context, [=] {
     return Create(*request, access_->User(AuthorizationOf(*context), absl::Now()), response);
   });
 }
@@ -208,7 +205,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::UpdateSweep(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* SweepServiceImpl::ExtendSweep(grpc::CallbackServerContext* context,
                                                         const v1::ExtendSweepRequest* request,
                                                         v1::ExtendSweepResponse* response) {
-  return RunUnary(pool_, context, [=] { return Extend(*request, response); });
+  return RunUnary(planning_, context, [=] { return Extend(*request, response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(grpc::CallbackServerContext* context,

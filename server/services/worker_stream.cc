@@ -49,7 +49,7 @@ void WorkerStream::OnDone() {
 // -- the engine's end ------------------------------------------------------------
 
 void WorkerStream::Channel::Send(const v1::CoordinatorView& view) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (stream_ == nullptr || closed_.has_value()) return;
   if (writing_) {
     next_ = view;
@@ -59,7 +59,7 @@ void WorkerStream::Channel::Send(const v1::CoordinatorView& view) {
 }
 
 void WorkerStream::Channel::Taken() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (stream_ == nullptr || closed_.has_value()) return;
   const absl::Duration delay = ReadDelay();
   if (delay <= absl::ZeroDuration()) {
@@ -73,7 +73,7 @@ void WorkerStream::Channel::Taken() {
 }
 
 void WorkerStream::Channel::ReadNext() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (stream_ != nullptr && !closed_.has_value()) stream_->StartRead(&stream_->view_);
 }
 
@@ -89,7 +89,7 @@ absl::Duration WorkerStream::Channel::ReadDelay() {
 }
 
 void WorkerStream::Channel::Close(const absl::Status& why) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (closed_.has_value()) return;
   closed_ = why;
   if (!why.ok()) next_.reset();
@@ -97,12 +97,12 @@ void WorkerStream::Channel::Close(const absl::Status& why) {
 }
 
 bool WorkerStream::Channel::closed() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   return closed_.has_value();
 }
 
 void WorkerStream::Channel::WriteDone(bool ok) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   writing_ = false;
   if (ok && next_.has_value()) {
     Write(*std::exchange(next_, std::nullopt));
@@ -112,7 +112,7 @@ void WorkerStream::Channel::WriteDone(bool ok) {
 }
 
 void WorkerStream::Channel::Detach() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   stream_ = nullptr;
 }
 

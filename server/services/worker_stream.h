@@ -13,14 +13,15 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/support/server_callback.h"
+#include "lib/sync/mutex.h"
 #include "modlab/v1/worker.pb.h"
 #include "server/engine/engine.h"
 #include "server/engine/worker_channel.h"
@@ -57,22 +58,21 @@ class WorkerStream final : public grpc::ServerBidiReactor<v1::WorkerView, v1::Co
     void Detach();
 
    private:
-    // With the mutex held.
     // How long until the next view may be read.
-    absl::Duration ReadDelay();
-    void Write(v1::CoordinatorView view);
-    void FinishIfIdle();
+    absl::Duration ReadDelay() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void Write(v1::CoordinatorView view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void FinishIfIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-    mutable std::mutex mutex_;  // guards what follows
-    WorkerStream* stream_;      // null once it is gone
-    v1::CoordinatorView written_;
-    std::optional<v1::CoordinatorView> next_;
-    bool writing_ = false;
-    double reads_left_ = kViewsBurst;
-    absl::Time reads_counted_ = absl::InfinitePast();
-    std::unique_ptr<grpc::Alarm> read_alarm_;
-    bool finished_ = false;
-    std::optional<absl::Status> closed_;
+    mutable Mutex mutex_;
+    WorkerStream* stream_ ABSL_GUARDED_BY(mutex_);  // null once it is gone
+    v1::CoordinatorView written_ ABSL_GUARDED_BY(mutex_);
+    std::optional<v1::CoordinatorView> next_ ABSL_GUARDED_BY(mutex_);
+    bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+    double reads_left_ ABSL_GUARDED_BY(mutex_) = kViewsBurst;
+    absl::Time reads_counted_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+    std::unique_ptr<grpc::Alarm> read_alarm_ ABSL_GUARDED_BY(mutex_);
+    bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+    std::optional<absl::Status> closed_ ABSL_GUARDED_BY(mutex_);
   };
 
   absl::Status TakeView();
