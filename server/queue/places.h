@@ -6,6 +6,10 @@
 // a while, and after that on trial. A success opens it, a further failure closes it
 // for longer. While it is closed nothing counts: what ends then was given before.
 //
+// A worker says itself where it is, and is believed. One that lies can escape its
+// quarantine (a new place every time) or bring another machine into it: whoever has a
+// worker's token is trusted with this, as with the results that it reports.
+//
 // Pure, as Queue; not thread-safe. Pointers are valid until Forget().
 
 #ifndef MODLAB_SERVER_QUEUE_PLACES_H_
