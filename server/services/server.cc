@@ -16,7 +16,12 @@ namespace modlab {
 
 namespace {
 
+// Calls that are slow, or wait for one another, keep none of another kind from a thread:
+// questions, whose answers may take long; files, which wait for the disk; submissions,
+// of which one may take seconds.
 constexpr int kThreads = 16;
+constexpr int kFileThreads = 16;
+constexpr int kPlanningThreads = 1;
 constexpr size_t kCallsWaitingMax = 1024;
 constexpr int kReceivedBytesMax = 16 << 20;  // the largest sweep's lists of values
 // The answer limit is of the message itself; some room for its frame.
@@ -58,9 +63,11 @@ Server::Server(Store* store, const Artifacts* artifacts, Engine* engine,
     : engine_(engine),
       access_(access),
       pool_(kThreads, kCallsWaitingMax),
-      sweeps_(store, engine, &access_, &pool_),
+      files_pool_(kFileThreads, kCallsWaitingMax),
+      planning_pool_(kPlanningThreads, kCallsWaitingMax),
+      sweeps_(store, engine, &access_, &pool_, &planning_pool_),
       results_(store, &pool_),
-      artifacts_(artifacts, engine, &pool_),
+      artifacts_(artifacts, engine, &files_pool_),
       workers_(engine, &access_, &pool_),
       coordinator_(access.data_dir, artifacts, engine, &pool_) {}
 

@@ -59,6 +59,8 @@ class Server {
   Engine* const engine_;
   Access access_;
   TaskPool pool_;
+  TaskPool files_pool_;
+  TaskPool planning_pool_;
   SweepServiceImpl sweeps_;
   ResultsServiceImpl results_;
   ArtifactServiceImpl artifacts_;

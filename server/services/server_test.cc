@@ -2,9 +2,12 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -56,6 +59,35 @@ TEST_F(ServerTest, HealthAndReflectionAnswer) {
   for (const char* name : {"SweepService", "ResultsService", "ArtifactService", "WorkerService"}) {
     EXPECT_THAT(services, HasSubstr(absl::StrCat("modlab.v1.", name)));
   }
+}
+
+TEST_F(ServerTest, SubmissionsThatWaitForOneAnotherHoldUpNoFile) {
+  constexpr int kSubmissions = 24;
+  constexpr int kPoolThreads = 16;
+  v1::CreateSweepRequest large = Submission("r1");
+  v1::Axis* axis = large.mutable_spec()->mutable_grids(0)->mutable_axes(0);
+  axis->clear_values();
+  for (int seed = 0; seed < 10'000; ++seed) axis->add_values(absl::StrCat(seed));
+  std::atomic<int> answered{0};
+  std::vector<std::thread> users;
+  for (int i = 0; i < kSubmissions; ++i) {
+    users.emplace_back([&] {
+      v1::CreateSweepResponse response;
+      EXPECT_TRUE(Create(large, &response).ok());
+      ++answered;
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // they are all there by now
+  grpc::ClientContext context;
+  v1::DownloadArtifactRequest request;
+  request.set_sha256(std::string(64, 'a'));
+  v1::DownloadArtifactResponse piece;
+  const auto reader = files_->DownloadArtifact(&context, request);
+  EXPECT_FALSE(reader->Read(&piece));
+  EXPECT_LE(answered.load(), kSubmissions - kPoolThreads)
+      << "all of a pool's threads waited before it";
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+  for (std::thread& user : users) user.join();
 }
 
 TEST_F(ServerTest, ATakenAddressIsRefused) {
