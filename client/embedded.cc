@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<Embedded>> Embedded::Start(const std::string& dat
       {"coordinator",
        {*program, "--data-dir", data_dir, "--listen", embedded->address_, "--lease-seconds",
         kLeaseSeconds, "--exit-with-parent"},
-       "modlabd ready at " + embedded->address_});
+       "modlabd ready at " + embedded->address_,
+       /*may_go=*/false});
   if (!started.ok()) return started;
   return embedded;
 }
@@ -96,7 +97,7 @@ absl::Status Embedded::StartWorkers(const WorkerOptions& options) {
       argv.push_back("--gang");
       argv.push_back(absl::StrCat(options.gang));
     }
-    const absl::Status started = supervisor_.Start({name, std::move(argv), ""});
+    const absl::Status started = supervisor_.Start({name, std::move(argv), "", /*may_go=*/true});
     if (!started.ok()) return started;
   }
   return absl::OkStatus();

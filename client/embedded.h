@@ -41,6 +41,8 @@ class Embedded {
   const std::string& address() const { return address_; }
   // Not OK once a child was given up.
   absl::Status status() const { return supervisor_.status(); }
+  // Whether workers were started and all have ended, as asked to: they were drained.
+  bool AllWorkersWent() const { return supervisor_.AllWent(); }
 
  private:
   Embedded(const std::string& log_dir, std::string socket_dir);

@@ -4,25 +4,25 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <functional>
 #include <list>
-#include <mutex>
 #include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
+#include "lib/sync/mutex.h"
 
 namespace modlab {
 namespace {
 
 struct State {
-  std::mutex mutex;
-  std::condition_variable requested;
+  Mutex mutex;
+  Condition requested;
   // Written with the mutex held; read without, so that holders of other locks may.
   std::atomic<int> signal{0};
-  std::list<Interrupt::Hook*> hooks;
+  std::list<Interrupt::Hook*> hooks ABSL_GUARDED_BY(mutex);
 };
 
 // Never destroyed: the listening thread uses it until the process is gone.
@@ -49,7 +49,7 @@ void Interrupt::Install() {
     while (true) {
       int number = 0;
       if (sigwait(&signals, &number) != 0) continue;
-      std::lock_guard<std::mutex> lock(state.mutex);
+      const MutexLock lock(&state.mutex);
       const bool second = state.signal != 0;
       if (!second) state.signal = number;
       for (Hook* hook : state.hooks) {
@@ -57,7 +57,7 @@ void Interrupt::Install() {
         if (call) call();
       }
       if (second) _exit(128 + number);
-      state.requested.notify_all();
+      state.requested.NotifyAll();
     }
   }).detach();
 }
@@ -68,22 +68,24 @@ int Interrupt::ExitCode() { return 128 + Global().signal; }
 
 bool Interrupt::Sleep(absl::Duration duration) {
   State& state = Global();
-  std::unique_lock<std::mutex> lock(state.mutex);
-  return !state.requested.wait_for(lock, absl::ToChronoMilliseconds(duration),
-                                   [&] { return state.signal != 0; });
+  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(duration);
+  const MutexLock lock(&state.mutex);
+  while (state.signal == 0 && state.requested.WaitUntil(&state.mutex, deadline)) {
+  }
+  return state.signal == 0;
 }
 
 Interrupt::Hook::Hook(std::function<void()> on_request, std::function<void()> on_kill)
     : on_request_(std::move(on_request)), on_kill_(std::move(on_kill)) {
   State& state = Global();
-  std::lock_guard<std::mutex> lock(state.mutex);
+  const MutexLock lock(&state.mutex);
   place_ = state.hooks.insert(state.hooks.end(), this);
   if (state.signal != 0 && on_request_) on_request_();
 }
 
 Interrupt::Hook::~Hook() {
   State& state = Global();
-  std::lock_guard<std::mutex> lock(state.mutex);
+  const MutexLock lock(&state.mutex);
   state.hooks.erase(place_);
 }
 

@@ -27,6 +27,9 @@ absl::StatusOr<std::string> FindProgram(const std::string& name);
 absl::StatusOr<pid_t> SpawnProcess(const std::vector<std::string>& argv,
                                    const std::string& log_path);
 
+// What ReapProcess() says of success.
+inline constexpr char kEndedWell[] = "exit code 0";
+
 // How the child ended ("exit code 1", "signal 9 (Killed)"), and reaps it; empty
 // while it runs.
 std::optional<std::string> ReapProcess(pid_t pid);

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <mutex>
 #include <string>
 #include <utility>
 
@@ -36,22 +35,22 @@ Supervisor::~Supervisor() { Stop(); }
 
 void Supervisor::Stop() {
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
   if (thread_.joinable()) thread_.join();
 }
 
 absl::Status Supervisor::Start(Program program) {
-  std::unique_lock<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   Child& child = children_.emplace_back();
   child.log_path = absl::StrCat(log_dir_, "/", program.name, ".log");
   child.program = std::move(program);
-  changed_.notify_all();
+  changed_.NotifyAll();
   const absl::Time deadline = absl::Now() + kReadyTimeout;
   while (!child.ready && child.failure.ok()) {
-    changed_.wait_for(lock, kTick);
+    changed_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kTick);
     if (Interrupt::Requested()) child.failure = absl::CancelledError("interrupted");
     if (absl::Now() > deadline && !child.ready && child.failure.ok()) {
       child.failure = absl::DeadlineExceededError(absl::StrCat(
@@ -62,33 +61,43 @@ absl::Status Supervisor::Start(Program program) {
 }
 
 absl::Status Supervisor::status() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   for (const Child& child : children_) {
     if (!child.failure.ok()) return child.failure;
   }
   return absl::OkStatus();
 }
 
+bool Supervisor::AllWent() const {
+  const MutexLock lock(&mutex_);
+  bool any = false;
+  for (const Child& child : children_) {
+    if (child.program.may_go && !child.went) return false;
+    any = any || child.went;
+  }
+  return any;
+}
+
 void Supervisor::Kill() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   for (const Child& child : children_) {
     if (child.pid > 0) kill(child.pid, SIGKILL);
   }
 }
 
 void Supervisor::Run() {
-  std::unique_lock<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   while (!stopping_) {
     for (Child& child : children_) Tend(&child);
-    changed_.wait_for(lock, kTick);
+    changed_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kTick);
   }
-  End(&lock, /*first=*/false);
-  End(&lock, /*first=*/true);
+  End(/*first=*/false);
+  End(/*first=*/true);
 }
 
 void Supervisor::Tend(Child* child) {
   if (child->pid == 0) {
-    if (!child->failure.ok() || absl::Now() < child->restart_at) return;
+    if (child->went || !child->failure.ok() || absl::Now() < child->restart_at) return;
     child->log_start_bytes = FileBytes(child->log_path);
     absl::StatusOr<pid_t> pid = SpawnProcess(child->program.argv, child->log_path);
     if (pid.ok()) {
@@ -104,10 +113,14 @@ void Supervisor::Tend(Child* child) {
     const std::string log = FileTail(child->log_path, child->log_start_bytes, 1000);
     child->ready = log.find(child->program.ready_text) != std::string::npos;
   }
-  if (child->ready || !child->failure.ok()) changed_.notify_all();
+  if (child->ready || !child->failure.ok()) changed_.NotifyAll();
 }
 
 void Supervisor::HandleEnd(Child* child, const std::string& how) {
+  if (child->program.may_go && child->ready && how == kEndedWell) {
+    child->went = true;
+    return;
+  }
   const std::string tail = FileTail(child->log_path, child->log_start_bytes, kTailLines);
   const std::string evidence =
       absl::StrCat(how, ", ",
@@ -134,31 +147,35 @@ void Supervisor::HandleEnd(Child* child, const std::string& how) {
   child->restart_at = now + kRestartDelay;
 }
 
-void Supervisor::End(std::unique_lock<std::mutex>* lock, bool first) {
+void Supervisor::Signal(bool first, int number) {
+  for (const Child& child : children_) {
+    if ((&child == &children_.front()) == first && child.pid > 0) kill(child.pid, number);
+  }
+}
+
+bool Supervisor::Reap(bool first) {
+  bool gone = true;
+  for (Child& child : children_) {
+    if ((&child == &children_.front()) != first || child.pid == 0) continue;
+    if (ReapProcess(child.pid)) {
+      child.pid = 0;
+    } else {
+      gone = false;
+    }
+  }
+  return gone;
+}
+
+void Supervisor::End(bool first) {
   const absl::Time deadline = absl::Now() + kEndTimeout;
-  const auto signal_all = [&](int number) {
-    for (Child& child : children_) {
-      if ((&child == &children_.front()) == first && child.pid > 0) kill(child.pid, number);
-    }
-  };
-  signal_all(SIGTERM);
+  Signal(first, SIGTERM);
   bool killed = false;
-  while (true) {
-    bool running = false;
-    for (Child& child : children_) {
-      if ((&child == &children_.front()) != first || child.pid == 0) continue;
-      if (ReapProcess(child.pid)) {
-        child.pid = 0;
-      } else {
-        running = true;
-      }
-    }
-    if (!running) return;
+  while (!Reap(first)) {
     if (!killed && absl::Now() > deadline) {
-      signal_all(SIGKILL);
+      Signal(first, SIGKILL);
       killed = true;
     }
-    changed_.wait_for(*lock, kTick);
+    changed_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kTick);
   }
 }
 

@@ -43,7 +43,7 @@ class SupervisorTest : public testing::Test {
 
   static Supervisor::Program Shell(const std::string& name, const std::string& script,
                                    const std::string& ready_text = "") {
-    return {name, {"/bin/sh", "-c", script}, ready_text};
+    return {name, {"/bin/sh", "-c", script}, ready_text, /*may_go=*/false};
   }
   std::string Log(const std::string& name) { return FileTail(dir_ + "/" + name + ".log", 0, 1000); }
   int Lives(const std::string& name) {
@@ -91,6 +91,29 @@ TEST_F(SupervisorTest, GivesUpOnAProgramThatKeepsDying) {
   EXPECT_EQ(Lives("worker-1"), 6);
   EXPECT_THAT(std::string(supervisor.status().message()),
               AllOf(HasSubstr("worker-1 ended 6 times"), HasSubstr("no such device")));
+}
+
+TEST_F(SupervisorTest, WhatMayGoStaysAwayUnlessItFailed) {
+  Supervisor supervisor(dir_);
+  EXPECT_FALSE(supervisor.AllWent());
+  ASSERT_TRUE(supervisor.Start(Shell("coordinator", "exec sleep 100")).ok());
+  EXPECT_FALSE(supervisor.AllWent());
+  Supervisor::Program drained = Shell("worker-1", "echo life; sleep 0.1");
+  drained.may_go = true;
+  ASSERT_TRUE(supervisor.Start(drained).ok());
+  EXPECT_TRUE(Soon([&] { return supervisor.AllWent(); }));
+  Supervisor::Program dies =
+      Shell("worker-2", "echo life; test -e went && exit 0; touch went; exit 1");
+  dies.may_go = true;
+  dies.argv[2] = "cd " + dir_ + "; " + dies.argv[2];
+  ASSERT_TRUE(supervisor.Start(dies).ok());
+  EXPECT_TRUE(Soon([&] { return Lives("worker-2") == 2; }));
+  EXPECT_TRUE(Soon([&] { return supervisor.AllWent(); }));
+  EXPECT_TRUE(supervisor.status().ok());
+  // It would be started again after 200 ms.
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  EXPECT_EQ(Lives("worker-1"), 1);
+  EXPECT_EQ(Lives("worker-2"), 2);
 }
 
 TEST_F(SupervisorTest, EndsTheFirstProgramAfterTheOthers) {

@@ -154,6 +154,8 @@ absl::StatusOr<v1::Sweep> WatchSweep(const Connection& connection, const std::st
   absl::Time answered = absl::Now();
   bool away = false;
   while (true) {
+    const bool workers_went =
+        connection.embedded() != nullptr && connection.embedded()->AllWorkersWent();
     // Only what answered before is worth waiting for.
     auto view = connection.Call(&v1::SweepService::Stub::GetSweep, request,
                                 away ? absl::ZeroDuration() : Connection::kPatience);
@@ -169,6 +171,12 @@ absl::StatusOr<v1::Sweep> WatchSweep(const Connection& connection, const std::st
       if (connection.embedded() != nullptr) {
         const absl::Status children = connection.embedded()->status();
         if (!children.ok()) return children;
+        // Others may have come from elsewhere.
+        if (workers_went && view->counts().running() == 0) {
+          return absl::FailedPreconditionError(
+              "nothing trains it any more: all workers of this command were drained. What is "
+              "finished is kept; run the command again to go on");
+        }
       }
       idle.Check(connection, *view, &display);
     } else {
