@@ -139,6 +139,26 @@ TEST_F(RunTest, InterruptedRunLeavesNoProcessAndSaysHowToGoOn) {
   EXPECT_THAT(ReadFile(log), HasSubstr("modlab run"));
 }
 
+TEST_F(RunTest, WithoutWorkersThatWereDrainedItEndsAndSaysSo) {
+  const std::string log = home_.dir() + "/run.log";
+  std::vector<std::string> argv = RunArgs(
+      SmallSweep("slow", "{rules: 2, model: modular, iterations: 10000000, eval_interval: 1000}"));
+  argv.insert(argv.begin(), ModlabPath());
+  Process run(argv, log, log);
+  BeginSlowRun(&run);
+  ASSERT_FALSE(HasFailure());
+  const Output drained =
+      home_.ModlabAlone({"workers", "drain", "worker-1", "--data-dir", home_.data_dir()});
+  EXPECT_EQ(drained.exit_code, 0) << drained.err;
+  EXPECT_EQ(run.Wait().value_or(-1), 1) << ReadFile(log);
+  EXPECT_THAT(ReadFile(log), HasSubstr("all workers of this command were drained"));
+  ExpectNothingRuns();
+  const Json jobs = QueryRows({"export", "slow"});
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0]["state"], "queued");
+  EXPECT_EQ(jobs[0]["attempt"], 1) << "it was started again";
+}
+
 TEST_F(RunTest, FailuresOfChildrenAreTold) {
   const Output run = home_.ModlabAlone({"run", home_.Write("sweep.yaml", QuickYaml()), "--data-dir",
                                         home_.Write("file", "no directory")});
