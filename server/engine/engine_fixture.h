@@ -94,6 +94,7 @@ class FakeFiles final : public ArtifactFiles {
     names_.erase(std::string(sha256));
     return absl::OkStatus();
   }
+  absl::Status SyncRemovals() override { return absl::OkStatus(); }
   void Add(const std::string& sha256) {
     const std::lock_guard<std::mutex> lock(mutex_);
     names_.insert(sha256);

@@ -28,12 +28,19 @@ absl::StatusOr<int> CollectGarbage(int64_t before_us, int count_max, ArtifactFil
   if (!writer.ok()) return writer.status();
   absl::StatusOr<std::vector<std::string>> garbage = (*writer)->FindGarbage(before_us, count_max);
   if (!garbage.ok()) return garbage.status();
+  std::vector<std::string> removed;
   for (const std::string& sha256 : *garbage) {
     absl::Status status = files->Remove(sha256);
-    if (!status.ok()) {
+    if (status.ok()) {
+      removed.push_back(sha256);
+    } else {
       spdlog::warn("an unused artifact stays: {}", status.ToString());
-      continue;
     }
+  }
+  // A file without a row would stay for ever.
+  absl::Status status = files->SyncRemovals();
+  if (!status.ok()) return status;
+  for (const std::string& sha256 : removed) {
     status = (*writer)->ForgetArtifact(sha256);
     if (!status.ok()) return status;
   }

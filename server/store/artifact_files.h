@@ -20,8 +20,9 @@ class ArtifactFiles {
 
   // False only if there is no such file.
   virtual bool Contains(absl::string_view sha256) const = 0;
-  // OK if it is not there.
+  // OK if it is not there. A power cut may bring it back before SyncRemovals().
   virtual absl::Status Remove(absl::string_view sha256) = 0;
+  virtual absl::Status SyncRemovals() = 0;
 };
 
 }  // namespace modlab

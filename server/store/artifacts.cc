@@ -234,6 +234,18 @@ absl::Status Artifacts::Remove(absl::string_view sha256) {
     return errno == ENOENT ? absl::OkStatus() : FileError(errno, "remove", path);
   }
   space_->GiveBack(bytes);
+  const MutexLock removals_lock(&removals_mutex_);
+  removed_from_.insert(DirOf(root_, sha256));
+  return absl::OkStatus();
+}
+
+absl::Status Artifacts::SyncRemovals() {
+  const MutexLock lock(&removals_mutex_);
+  while (!removed_from_.empty()) {
+    absl::Status status = SyncDir(*removed_from_.begin());
+    if (!status.ok()) return status;
+    removed_from_.erase(removed_from_.begin());
+  }
   return absl::OkStatus();
 }
 

@@ -16,8 +16,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -133,6 +135,7 @@ class Artifacts final : public ArtifactFiles {
 
   bool Contains(absl::string_view sha256) const override;
   absl::Status Remove(absl::string_view sha256) override;
+  absl::Status SyncRemovals() override;
 
  private:
   Artifacts(std::string root, const Options& options, int64_t used_bytes);
@@ -140,6 +143,8 @@ class Artifacts final : public ArtifactFiles {
   const std::string root_;
   const int64_t bytes_max_;
   const std::shared_ptr<ArtifactSpace> space_;
+  Mutex removals_mutex_;
+  std::set<std::string> removed_from_ ABSL_GUARDED_BY(removals_mutex_);  // since they were synced
 };
 
 }  // namespace modlab

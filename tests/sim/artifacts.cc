@@ -71,6 +71,15 @@ bool Artifacts::Contains(absl::string_view sha256) const {
 absl::Status Artifacts::Remove(absl::string_view sha256) {
   const int error = disk_->Remove(PathOf(sha256));
   if (error != 0 && error != ENOENT) return FileError(error, PathOf(sha256));
+  removed_from_.insert(DirOf(sha256));
+  return absl::OkStatus();
+}
+
+absl::Status Artifacts::SyncRemovals() {
+  for (; !removed_from_.empty(); removed_from_.erase(removed_from_.begin())) {
+    const int error = disk_->SyncDirectory(*removed_from_.begin());
+    if (error != 0) return FileError(error, *removed_from_.begin());
+  }
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #define MODLAB_TESTS_SIM_ARTIFACTS_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class Artifacts : public ArtifactFiles {
 
   bool Contains(absl::string_view sha256) const override;
   absl::Status Remove(absl::string_view sha256) override;
+  absl::Status SyncRemovals() override;
 
  private:
   std::string DirOf(absl::string_view sha256) const;
@@ -44,6 +46,7 @@ class Artifacts : public ArtifactFiles {
   Disk* const disk_;
   const std::string root_;
   int64_t uploads_ = 0;
+  std::set<std::string> removed_from_;
 };
 
 }  // namespace sim
