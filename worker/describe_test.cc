@@ -45,7 +45,7 @@ TEST(Describe, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(ErrorOf("- rules\n"), HasSubstr("expected one map"));
   EXPECT_THAT(ErrorOf("rules: [4\n"), HasSubstr("line"));
   EXPECT_THAT(ErrorOf(""), HasSubstr("expected one"));
-  EXPECT_THAT(ErrorOf("rules: 4\n---\nrules: 8\n"), HasSubstr("one document"));
+  EXPECT_THAT(ErrorOf("rules: 4\n---\nrules: 8\n"), HasSubstr("a second document begins here"));
   EXPECT_THAT(ErrorOf("? [a]\n: 4\n"), HasSubstr("single word"));
   EXPECT_THAT(ErrorOf(std::string(kYaml) + "modules: 3\n"), HasSubstr("modules"));
 }

@@ -151,7 +151,7 @@ TEST_F(SweepsTest, DivergedJobFailsAloneAndIsNotTriedAgain) {
 }
 
 TEST_F(SweepsTest, JobThatKillsItsWorkersIsGivenUpAndRetriedOnDemand) {
-  cluster_.StartCoordinator(/*lease_seconds=*/1);
+  cluster_.StartCoordinator(/*lease_seconds=*/1, {"--retries", "worker_lost=2"});
   const std::string sweep =
       cluster_.Submit(SmallSweep("deadly", "{rules: 2, model: modular, iterations: 3000}"));
   int killed = 0;

@@ -9,7 +9,7 @@
 #include "google/protobuf/text_format.h"
 #include "lib/config/sweep_spec.h"
 #include "modlab/v1/sweep.pb.h"
-#include "server/engine/sweep_steps.h"
+#include "server/engine/sweep_plan.h"
 #include "tests/fuzz/expect.h"
 
 namespace {
@@ -45,10 +45,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                   absl::IsResourceExhausted(plan.status()));
     return 0;
   }
-  MODLAB_EXPECT(!plan->jobs.empty());
-  for (const auto& job : plan->jobs) {
+  MODLAB_EXPECT(!plan->jobs.jobs.empty());
+  for (const auto& job : plan->jobs.jobs) {
     MODLAB_EXPECT(job.job_key.size() == 32);
-    MODLAB_EXPECT(job.shape < plan->shape_keys.size());
+    MODLAB_EXPECT(job.shape < plan->jobs.shape_keys.size());
   }
   modlab::v1::Axis seeds;
   seeds.set_field("model_seed");
@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                 absl::IsInvalidArgument(extended.status()));
   if (extended.ok() && !IsLarge(*extended)) {
     const auto jobs = modlab::ExpandSweep(*extended);
-    if (jobs.ok()) MODLAB_EXPECT(jobs->size() >= plan->jobs.size());
+    if (jobs.ok()) MODLAB_EXPECT(jobs->size() >= plan->jobs.jobs.size());
   }
   return 0;
 }
