@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 #include <vector>
 
 namespace modlab {
@@ -93,7 +95,9 @@ TEST(FormatTest, ColumnsMayHideWhereTheyAreEmpty) {
     RowWriter writer(format, {"a", "b", "c"}, &out);
     writer.HideIfEmpty({"b", "c"});
     writer.Add({int64_t{1}, Cell(), std::string("x")});
-    writer.Add({int64_t{2}, filled ? Cell(int64_t{3}) : Cell(), Cell()});
+    std::vector<Cell> row = {int64_t{2}, Cell(), Cell()};
+    if (filled) row[1] = int64_t{3};
+    writer.Add(std::move(row));
     writer.Finish();
     return out.str();
   };
