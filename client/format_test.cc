@@ -8,8 +8,6 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
-#include <utility>
-#include <vector>
 #include <vector>
 
 namespace modlab {
@@ -97,7 +95,7 @@ TEST(FormatTest, ColumnsMayHideWhereTheyAreEmpty) {
     writer.Add({int64_t{1}, Cell(), std::string("x")});
     std::vector<Cell> row = {int64_t{2}, Cell(), Cell()};
     if (filled) row[1] = int64_t{3};
-    writer.Add(std::move(row));
+    writer.Add(row);
     writer.Finish();
     return out.str();
   };
