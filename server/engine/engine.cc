@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/engine/store_steps.h"
+#include "server/engine/worker_steps.h"
 
 namespace modlab {
 
@@ -126,8 +127,9 @@ absl::StatusOr<std::vector<v1::Worker>> Engine::ListWorkers() {
 }
 
 absl::StatusOr<v1::Worker> Engine::DrainWorker(const std::string& name_or_id) {
-  return Call<v1::Worker>(
-      [&](Ledger* ledger, int64_t) { return ledger->queue().DrainWorker(name_or_id); });
+  return Call<v1::Worker>([&](Ledger* ledger, int64_t now_us) {
+    return modlab::DrainWorker(name_or_id, ledger, now_us);
+  });
 }
 
 absl::StatusOr<v1::Worker> Engine::ReleaseWorker(const std::string& name_or_id) {

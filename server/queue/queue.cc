@@ -285,7 +285,6 @@ void Queue::AdoptWorkers(const Queue& old) {
     Worker* worker = FindOrAddWorker(id);
     worker->facts = theirs.facts;
     worker->connected = theirs.connected;
-    worker->drain = theirs.drain;
     worker->lost = theirs.lost;
     worker->ending_min = theirs.ending_min;
     worker->stuck = theirs.stuck;

@@ -73,6 +73,10 @@ class SqliteWriter : public Store::Writer {
   absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                               int64_t now_us) override;
 
+  absl::Status RequestDrain(absl::string_view worker_id, int64_t now_us) override;
+  absl::Status LoadDrainRequests(
+      const std::function<void(absl::string_view worker_id)>& visit) override;
+
   absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                 int64_t now_us) override;
   absl::StatusOr<std::vector<std::string>> FindGarbage(int64_t before_us, int count_max) override;

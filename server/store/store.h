@@ -45,6 +45,9 @@ inline constexpr int kJobEventsMax = 10'000;
 inline constexpr int64_t kGarbageAgeUs = 600'000'000;
 inline constexpr int64_t kCheckpointGarbageAgeUs = 60'000'000;
 
+// A worker's id is its process's: whoever was asked to drain has done so long before.
+inline constexpr int64_t kDrainRequestAgeUs = int64_t{30} * 24 * 3600 * 1'000'000;
+
 // A job as far as submission needs to know it.
 struct KnownJob {
   int64_t id = 0;
@@ -201,6 +204,15 @@ class Store::Writer {
   // Records no event.
   virtual absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                                       int64_t now_us) = 0;
+
+  // -- workers -------------------------------------------------------------------------
+
+  // The worker was asked to drain. Repeating it changes nothing. Forgets the requests
+  // that are older than kDrainRequestAgeUs.
+  virtual absl::Status RequestDrain(absl::string_view worker_id, int64_t now_us) = 0;
+  // The ids of all workers that were. Needs no transaction.
+  virtual absl::Status LoadDrainRequests(
+      const std::function<void(absl::string_view worker_id)>& visit) = 0;
 
   // -- artifacts -----------------------------------------------------------------------
 

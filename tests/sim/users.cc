@@ -7,6 +7,7 @@
 #include "server/engine/store_steps.h"
 #include "server/engine/sweep_plan.h"
 #include "server/engine/sweep_steps.h"
+#include "server/engine/worker_steps.h"
 
 namespace modlab {
 namespace sim {
@@ -300,14 +301,16 @@ void Users::DoSomething(int user) {
     }
     default: {
       const bool drains = random_.Chance(0.5);
-      Insist(
+      const absl::StatusOr<std::string> id = Insist(
           user, (drains ? "drain " : "release ") + worker,
-          [worker, drains](Ledger* ledger, int64_t) {
-            return Text(drains ? ledger->queue().DrainWorker(worker)
-                               : ledger->queue().ReleaseWorker(worker));
+          [worker, drains](Ledger* ledger, int64_t now_us) -> absl::StatusOr<std::string> {
+            const absl::StatusOr<v1::Worker> known = drains ? DrainWorker(worker, ledger, now_us)
+                                                            : ledger->queue().ReleaseWorker(worker);
+            if (!known.ok()) return known.status();
+            return known->id();
           },
-          false)
-          .IgnoreError();
+          false);
+      if (drains && id.ok()) witness_->OnDrainRequested(*id);
     }
   }
   if (coordinator_->running() && sweeps_.count(sweep) != 0) witness_->OnSweepChanged(sweep);
