@@ -18,22 +18,23 @@ class Adam {
   // One step size a job. `parameters` gives the layout.
   Adam(const Parameters& parameters, const std::vector<double>& learning_rates);
 
+  // The jobs [first, first + jobs), which share their running means with this.
+  Adam Jobs(int64_t first, int64_t jobs) const;
+
   // Moves parameters->flat() against parameters->flat_gradient(), by step sizes
-  // multiplied by `factor`.
-  void Step(Parameters* parameters, double factor);
+  // multiplied by `factor`. `step` counts from 1.
+  void Step(int64_t step, double factor, Parameters* parameters);
 
-  // Forgets all jobs but these, given the layout before.
-  void SelectJobs(const Parameters& before, const std::vector<int64_t>& keep);
+  // Forgets all jobs but these.
+  void SelectJobs(const std::vector<int64_t>& keep);
 
-  // What a checkpoint keeps: the steps done, and the running means of gradients
-  // and of their squares, laid out as Parameters::flat().
-  void set_step(int64_t step) { step_ = step; }
+  // What a checkpoint keeps: the running means of gradients and of their squares,
+  // laid out as Parameters::flat().
   const at::Tensor& mean() const { return mean_; }
   const at::Tensor& mean_square() const { return mean_square_; }
 
  private:
-  int64_t step_ = 0;
-  at::Tensor learning_rate_;  // laid out as Parameters::flat()
+  at::Tensor learning_rate_;  // [J, 1]
   at::Tensor mean_;
   at::Tensor mean_square_;
 };
