@@ -123,56 +123,85 @@ class FoldDigitsFunction : public torch::autograd::Function<FoldDigitsFunction> 
   }
 };
 
-// [J, M, K, D] as [M K, D] of a job.
+struct DecoderSizes {
+  DecoderSizes(const at::Tensor& decoder, const at::Tensor& weight)
+      : jobs(weight.size(0)),
+        modules(weight.size(1)),
+        units(modules * weight.size(2)),
+        e(decoder.size(1)),
+        outputs(decoder.size(2)),
+        scores(weight.size(3) - outputs) {}
+  int64_t jobs, modules;
+  int64_t units;  // M K
+  int64_t e, outputs, scores;
+};
+
+// Rows of D outputs and perhaps a score: the score of each <-> `scores`.
 template <typename Real>
-Matrix<Real> Stacked(const at::Tensor& weight, int64_t job) {
-  return {JobOf<Real>(weight, job), weight.stride(2)};
+void TakeScores(const Matrix<const Real>& from, int64_t rows, int64_t outputs, Real* scores) {
+  for (int64_t i = 0; i < rows; ++i) scores[i] = *from.From(i, outputs).data;
+}
+template <typename Real>
+void PutScores(const Real* scores, int64_t rows, int64_t outputs, const Matrix<Real>& to) {
+  for (int64_t i = 0; i < rows; ++i) *to.From(i, outputs).data = scores[i];
 }
 
 class FoldDecoderFunction : public torch::autograd::Function<FoldDecoderFunction> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& decoder,
-                            const at::Tensor& weight, const at::Tensor& bias) {
-    const int64_t jobs = weight.size(0), modules = weight.size(1), outputs = weight.size(3);
-    const int64_t e = decoder.size(1), units = modules * weight.size(2), width = units + modules;
-    const at::Tensor out = at::empty({jobs, e, width}, weight.options());
-    AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "FoldDecoder", [&] {
-      for (int64_t job = 0; job < jobs; ++job) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& decoder,
+                               const at::Tensor& weight, const at::Tensor& bias) {
+    const DecoderSizes sizes(decoder, weight);
+    const int64_t units = sizes.units, modules = sizes.modules;
+    const at::TensorOptions options = weight.options();
+    const at::Tensor last = at::empty({sizes.jobs, sizes.e, units + modules}, options);
+    const at::Tensor score_weight = at::empty({sizes.jobs, units * sizes.scores}, options);
+    const at::Tensor score_bias = at::empty({sizes.jobs, modules * sizes.scores}, options);
+    AT_DISPATCH_FLOATING_TYPES(last.scalar_type(), "FoldDecoder", [&] {
+      for (int64_t job = 0; job < sizes.jobs; ++job) {
         const Matrix<const scalar_t> from = Dense<scalar_t>(decoder, job);
-        const Matrix<scalar_t> to = Dense<scalar_t>(out, job);
-        const Matrix<const scalar_t> of_bias{JobOf<scalar_t>(bias, job), bias.stride(1)};
-        const Matrix<const scalar_t> of_weight = Stacked<scalar_t>(weight, job);
-        Multiply(e, units, outputs, from, of_weight.t(), scalar_t{0}, to);
-        Multiply(e, modules, outputs, from, of_bias.t(), scalar_t{0}, to.From(0, units));
+        const Matrix<const scalar_t> of_weight = Dense<scalar_t>(weight, job);
+        const Matrix<const scalar_t> of_bias = Dense<scalar_t>(bias, job);
+        const Matrix<scalar_t> to = Dense<scalar_t>(last, job);
+        Multiply(sizes.e, units, sizes.outputs, from, of_weight.t(), scalar_t{0}, to);
+        Multiply(sizes.e, modules, sizes.outputs, from, of_bias.t(), scalar_t{0},
+                 to.From(0, units));
+        if (sizes.scores == 0) continue;
+        TakeScores(of_weight, units, sizes.outputs, JobOf<scalar_t>(score_weight, job));
+        TakeScores(of_bias, modules, sizes.outputs, JobOf<scalar_t>(score_bias, job));
       }
     });
     context->save_for_backward({decoder, weight, bias});
-    return out;
+    return {last, score_weight, score_bias};
   }
 
   static variable_list backward(AutogradContext* context, variable_list d_outputs) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &decoder = saved[0], &weight = saved[1], &bias = saved[2];
-    const at::Tensor d_out = d_outputs[0].contiguous();
-    const int64_t jobs = weight.size(0), modules = weight.size(1), outputs = weight.size(3);
-    const int64_t e = decoder.size(1), units = modules * weight.size(2);
+    const DecoderSizes sizes(decoder, weight);
+    const int64_t units = sizes.units, modules = sizes.modules;
+    const at::Tensor d_last = d_outputs[0].contiguous();
+    const at::Tensor d_score_weight = d_outputs[1].contiguous();
+    const at::Tensor d_score_bias = d_outputs[2].contiguous();
     const at::Tensor d_decoder = at::empty(decoder.sizes(), decoder.options());
     const at::Tensor d_weight = at::empty(weight.sizes(), weight.options());
     const at::Tensor d_bias = at::empty(bias.sizes(), bias.options());
-    AT_DISPATCH_FLOATING_TYPES(d_out.scalar_type(), "FoldDecoderBackward", [&] {
-      for (int64_t job = 0; job < jobs; ++job) {
+    AT_DISPATCH_FLOATING_TYPES(d_last.scalar_type(), "FoldDecoderBackward", [&] {
+      for (int64_t job = 0; job < sizes.jobs; ++job) {
         const Matrix<const scalar_t> of_decoder = Dense<scalar_t>(decoder, job);
-        const Matrix<const scalar_t> of_bias{JobOf<scalar_t>(bias, job), bias.stride(1)};
-        const Matrix<const scalar_t> from = Dense<scalar_t>(d_out, job);
+        const Matrix<const scalar_t> from = Dense<scalar_t>(d_last, job);
         const Matrix<const scalar_t> of_p = from.From(0, units);
         const Matrix<scalar_t> to = Dense<scalar_t>(d_decoder, job);
-        const Matrix<const scalar_t> of_weight = Stacked<scalar_t>(weight, job);
-        Multiply(units, outputs, e, from.t(), of_decoder, scalar_t{0},
-                 Dense<scalar_t>(d_weight, job));
-        Multiply(modules, outputs, e, of_p.t(), of_decoder, scalar_t{0},
-                 Dense<scalar_t>(d_bias, job));
-        Multiply(e, outputs, units, from, of_weight, scalar_t{0}, to);
-        Multiply(e, outputs, modules, of_p, of_bias, scalar_t{1}, to);
+        const Matrix<scalar_t> to_weight = Dense<scalar_t>(d_weight, job);
+        const Matrix<scalar_t> to_bias = Dense<scalar_t>(d_bias, job);
+        Multiply(units, sizes.outputs, sizes.e, from.t(), of_decoder, scalar_t{0}, to_weight);
+        Multiply(modules, sizes.outputs, sizes.e, of_p.t(), of_decoder, scalar_t{0}, to_bias);
+        Multiply(sizes.e, sizes.outputs, units, from, Dense<scalar_t>(weight, job), scalar_t{0},
+                 to);
+        Multiply(sizes.e, sizes.outputs, modules, of_p, Dense<scalar_t>(bias, job), scalar_t{1},
+                 to);
+        if (sizes.scores == 0) continue;
+        PutScores(JobOf<scalar_t>(d_score_weight, job), units, sizes.outputs, to_weight);
+        PutScores(JobOf<scalar_t>(d_score_bias, job), modules, sizes.outputs, to_bias);
       }
     });
     return {d_decoder, d_weight, d_bias};
@@ -188,13 +217,11 @@ at::Tensor FoldDigits(const DigitFold& fold) {
                                    ByJob(fold.rule_code));
 }
 
-at::Tensor FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
-                       const at::Tensor& bias) {
+DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                        const at::Tensor& bias) {
   if (!weight.is_cpu()) return ComposedFoldDecoder(decoder, weight, bias);
-  // Rows may be apart, as they are beside the modules' scores, but evenly.
-  const bool even = weight.stride(3) == 1 && weight.stride(1) == weight.size(2) * weight.stride(2);
-  return FoldDecoderFunction::apply(ByJob(decoder), even ? weight : weight.contiguous(),
-                                    bias.stride(2) == 1 ? bias : bias.contiguous());
+  const variable_list out = FoldDecoderFunction::apply(ByJob(decoder), ByJob(weight), ByJob(bias));
+  return {out[0], out[1], out[2]};
 }
 
 at::Tensor ComposedFoldDigits(const DigitFold& fold) {
@@ -207,11 +234,17 @@ at::Tensor ComposedFoldDigits(const DigitFold& fold) {
   return at::cat({at::bmm(of_a, fold.digit_weight), at::bmm(of_b, fold.digit_weight), of_rule}, 2);
 }
 
-at::Tensor ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
-                               const at::Tensor& bias) {
-  const at::Tensor stacked = weight.reshape({weight.size(0), -1, weight.size(3)});
-  return at::cat(
-      {at::bmm(decoder, stacked.transpose(1, 2)), at::bmm(decoder, bias.transpose(1, 2))}, 2);
+DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                                const at::Tensor& bias) {
+  const int64_t jobs = weight.size(0), outputs = decoder.size(2);
+  const int64_t scores = weight.size(3) - outputs;
+  const at::Tensor stacked = weight.narrow(3, 0, outputs).reshape({jobs, -1, outputs});
+  const at::Tensor of_bias = bias.narrow(2, 0, outputs);
+  return {at::cat({at::bmm(decoder, stacked.transpose(1, 2)),
+                   at::bmm(decoder, of_bias.transpose(1, 2))},
+                  2),
+          weight.narrow(3, outputs, scores).reshape({jobs, -1}),
+          bias.narrow(2, outputs, scores).reshape({jobs, -1})};
 }
 
 }  // namespace modlab

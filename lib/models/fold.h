@@ -26,14 +26,20 @@ struct DigitFold {
 // has one rule.
 at::Tensor FoldDigits(const DigitFold& fold);
 
-// The modules' last layer, weight [J, M, K, D] and bias [J, M, D], meets the decoder's
-// first, [J, e, D]: [J, e, M K + M] of the mixed hidden units and p.
-at::Tensor FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight, const at::Tensor& bias);
+// The modules' last layer, weight [J, M, K, D + S] and bias [J, M, D + S], meets the
+// decoder's first, [J, e, D]. Of each module S outputs, none or one, are its scores.
+struct DecoderFold {
+  at::Tensor last;          // [J, e, M K + M] of the mixed hidden units and p
+  at::Tensor score_weight;  // [J, M K S]
+  at::Tensor score_bias;    // [J, M S]
+};
+DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                        const at::Tensor& bias);
 
 // Both on any device.
 at::Tensor ComposedFoldDigits(const DigitFold& fold);
-at::Tensor ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
-                               const at::Tensor& bias);
+DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                                const at::Tensor& bias);
 
 }  // namespace modlab
 

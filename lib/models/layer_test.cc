@@ -161,13 +161,14 @@ TEST_P(LayerTest, FoldsAgreeWithComposedOperations) {
     ExpectSame([&](const Tensors& a) { return FoldDigits(of(a)); },
                [&](const Tensors& a) { return ComposedFoldDigits(of(a)); }, arguments);
   }
-  const Tensors arguments = Random({{J, e, R}, {J, M, K, R + 1}, {J, M, R}});
-  const auto beside_scores = [](const at::Tensor& weight) {
-    return weight.narrow(3, 0, weight.size(3) - 1);
-  };
-  ExpectSame([&](const Tensors& a) { return FoldDecoder(a[0], beside_scores(a[1]), a[2]); },
-             [&](const Tensors& a) { return ComposedFoldDecoder(a[0], beside_scores(a[1]), a[2]); },
-             arguments);
+  for (const int64_t scores : {0, 1}) {
+    const auto all_of = [](const DecoderFold& fold) {
+      return at::cat({fold.last.flatten(1), fold.score_weight, fold.score_bias}, 1);
+    };
+    ExpectSame([&](const Tensors& a) { return all_of(FoldDecoder(a[0], a[1], a[2])); },
+               [&](const Tensors& a) { return all_of(ComposedFoldDecoder(a[0], a[1], a[2])); },
+               Random({{J, e, R}, {J, M, K, R + scores}, {J, M, R + scores}}));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LayerTest,

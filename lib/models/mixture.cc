@@ -17,18 +17,14 @@ Mixture::Mixture(const std::string& layer, const Router* router, const Parameter
     last_bias_ = Layer({decoder, last_bias_, bias, /*relu=*/false, {}}).squeeze(-1);
     return;
   }
-  const int64_t outputs = decoder.size(2);
   weight_ = parameters.at(layer + ".w");
   bias_ = parameters.at(layer + ".b").squeeze(1);
+  const DecoderFold fold = FoldDecoder(decoder, weight_, bias_);
+  last_ = fold.last;
   if (router_->score_outputs() > 0) {
-    const std::vector<at::Tensor> weights = weight_.split_with_sizes({outputs, 1}, -1);
-    const std::vector<at::Tensor> biases = bias_.split_with_sizes({outputs, 1}, -1);
-    weight_ = weights[0];
-    bias_ = biases[0];
-    score_weight_ = weights[1].squeeze(-1);
-    score_bias_ = biases[1].squeeze(-1);
+    score_weight_ = fold.score_weight.view({weight_.size(0), weight_.size(1), weight_.size(2)});
+    score_bias_ = fold.score_bias;
   }
-  last_ = FoldDecoder(decoder, weight_, bias_);
 }
 
 Network::Output Mixture::Decode(const Batch& batch, const at::Tensor& rule_code,

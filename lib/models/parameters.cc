@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "lib/models/job_tensor.h"
 #include "lib/rules/random_stream.h"
 
 namespace modlab {
@@ -73,30 +74,26 @@ void Parameters::Initialise(int64_t index, const v1::JobConfig& config) {
 }
 
 void Parameters::RequireGradients() {
-  if (!flat_gradient_.defined()) flat_gradient_ = at::zeros_like(flat_);
-  for (size_t i = 0; i < specs_.size(); ++i) {
-    tensors_[i] = tensors_[i].detach();  // a leaf that shares the flat buffer
-    tensors_[i].set_requires_grad(true);
+  for (at::Tensor& tensor : tensors_) {
+    tensor = tensor.detach();  // a leaf that shares the flat buffer
+    tensor.set_requires_grad(true);
   }
 }
 
-void Parameters::Differentiate(const at::Tensor& loss) {
-  const std::vector<at::Tensor> gradients = torch::autograd::grad(
+std::vector<at::Tensor> Parameters::Differentiate(const at::Tensor& loss) const {
+  std::vector<at::Tensor> gradients = torch::autograd::grad(
       {loss}, tensors_, /*grad_outputs=*/{}, /*retain_graph=*/false, /*create_graph=*/false,
       /*allow_unused=*/true);
-  at::NoGradGuard no_grad;
   for (size_t i = 0; i < gradients.size(); ++i) {
-    at::Tensor block = Block(flat_gradient_, i);
-    gradients[i].defined() ? block.copy_(gradients[i]) : block.zero_();
+    gradients[i] = gradients[i].defined() ? ByJob(gradients[i])
+                                          : at::zeros(tensors_[i].sizes(), flat_.options());
   }
+  return gradients;
 }
 
 Parameters Parameters::Jobs(int64_t first, int64_t jobs) const {
   Parameters some(specs_, flat_.narrow(0, first, jobs));
-  if (flat_gradient_.defined()) {
-    some.flat_gradient_ = flat_gradient_.narrow(0, first, jobs);
-    some.RequireGradients();
-  }
+  if (tensors_.front().requires_grad()) some.RequireGradients();
   return some;
 }
 

@@ -60,12 +60,11 @@ class Parameters {
   const at::Tensor& flat() const { return flat_; }
   // From now on whatever is computed with tensors() can be differentiated.
   void RequireGradients();
-  // Sets flat_gradient() to the gradient of a scalar that was computed since.
-  void Differentiate(const at::Tensor& loss);
-  // Laid out as flat(). Undefined before RequireGradients().
-  const at::Tensor& flat_gradient() const { return flat_gradient_; }
+  // The gradients of a scalar that was computed since, in the order and with the sizes of
+  // tensors(), each job's part contiguous. Some may share storage: do not write into them.
+  std::vector<at::Tensor> Differentiate(const at::Tensor& loss) const;
 
-  // The jobs [first, first + jobs), which share the numbers and gradients of this.
+  // The jobs [first, first + jobs), which share the numbers of this.
   Parameters Jobs(int64_t first, int64_t jobs) const;
 
   // Tensor `spec` of specs(), [jobs, shape...], within a buffer laid out as flat().
@@ -78,7 +77,6 @@ class Parameters {
   std::vector<ParameterSpec> specs_;
   std::vector<int64_t> offsets_;  // of each spec in a row
   at::Tensor flat_;
-  at::Tensor flat_gradient_;
   std::vector<at::Tensor> tensors_;
   absl::flat_hash_map<std::string, size_t> index_;
 };

@@ -21,9 +21,11 @@ class Adam {
   // The jobs [first, first + jobs), which share their running means with this.
   Adam Jobs(int64_t first, int64_t jobs) const;
 
-  // Moves parameters->flat() against parameters->flat_gradient(), by step sizes
-  // multiplied by `factor`. `step` counts from 1.
-  void Step(int64_t step, double factor, Parameters* parameters);
+  // Moves the parameters against gradients that Differentiate() returned, by step sizes
+  // multiplied by `factor`. `step` counts from 1. `scale`, [J, 1], multiplies each job's
+  // gradients; undefined: nothing does.
+  void Step(int64_t step, double factor, const std::vector<at::Tensor>& gradients,
+            const at::Tensor& scale, const Parameters& parameters);
 
   // Forgets all jobs but these.
   void SelectJobs(const std::vector<int64_t>& keep);
@@ -39,9 +41,9 @@ class Adam {
   at::Tensor mean_square_;
 };
 
-// Scales every job's gradient down to a norm of at most `norm_max`, over all its
-// parameters together. (section 3, RNN)
-void ClipGradientNorm(Parameters* parameters, double norm_max);
+// What scales every job's gradients down to a norm of at most `norm_max`, over all its
+// parameters together, [J, 1]. (section 3, RNN)
+at::Tensor ClippingScale(const std::vector<at::Tensor>& gradients, double norm_max);
 
 }  // namespace modlab
 

@@ -7,7 +7,7 @@
 
 namespace modlab {
 
-// With g the gradient, m and v the running means of it and of its square:
+// With g the scaled gradient, m and v the running means of it and of its square:
 //   m <- beta1 m + (1 - beta1) g      v <- beta2 v + (1 - beta2) g^2
 //   parameter <- parameter - step_size m / (root_scale sqrt(v) + epsilon)
 struct AdamStep {
@@ -16,6 +16,7 @@ struct AdamStep {
   float epsilon = 0;
   float step_size = 0;
   float root_scale = 0;
+  float gradient_scale = 1;
 };
 
 // Pure, thread-safe. Arrays of `count` numbers, which must not overlap.

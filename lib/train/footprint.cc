@@ -68,10 +68,9 @@ Footprint TrainingFootprint(const v1::JobConfig& canonical) {
   const int64_t tokens = int64_t{canonical.batch_size()} *
                          (canonical.has_sequence_length() ? canonical.sequence_length() : 1);
   Footprint footprint;
-  // Weights, gradient, two means, best weights; and a copy of these at the end.
-  footprint.kept = kNumberBytes * (6 * parameters + tokens * SampleNumbers(canonical));
-  // Products of weight matrices, their gradients, and those of the parameters before
-  // they are put together.
+  // Weights, two means, best weights; and a copy of these at the end.
+  footprint.kept = kNumberBytes * (5 * parameters + tokens * SampleNumbers(canonical));
+  // Products of weight matrices, their gradients, and those of the parameters.
   footprint.step =
       kNumberBytes *
       (3 * parameters + tokens * (2 * SampleNumbers(canonical) + TokenNumbers(canonical)));

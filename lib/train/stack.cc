@@ -69,10 +69,11 @@ void Stack::Step(int64_t step, StepTimes* times) {
       Losses(shape_.target(), output.prediction, batch.target).flatten(1).mean(1);  // [J]
   laps.AddTo(&times->forward);
   // The jobs share no number, so the sum's gradient is each job's own.
-  parameters_.Differentiate(losses.sum());
+  const std::vector<at::Tensor> gradients = parameters_.Differentiate(losses.sum());
   laps.AddTo(&times->backward);
-  if (shape_.architecture() == v1::RNN) ClipGradientNorm(&parameters_, kRnnGradientNormMax);
-  adam_.Step(step, LearningRateFactor(shape_, step - 1), &parameters_);
+  at::Tensor scale;
+  if (shape_.architecture() == v1::RNN) scale = ClippingScale(gradients, kRnnGradientNormMax);
+  adam_.Step(step, LearningRateFactor(shape_, step - 1), gradients, scale, parameters_);
   loss_sum_ += losses.detach();
   laps.AddTo(&times->optimizer);
 }
