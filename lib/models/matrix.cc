@@ -81,8 +81,8 @@ void MultiplyBy(Gemm<Real>* gemm, int64_t rows, int64_t columns, int64_t depth,
   const int64_t block_depth = (depth + parts - 1) / parts;
   const int64_t fit = kSmall / (kBlockColumns * block_depth);
   const int64_t block_rows = fit >= rows ? rows : fit / kRowsMin * kRowsMin;
-  for (int64_t i = 0; i < rows; i += block_rows) {
-    for (int64_t j = 0; j < columns; j += kBlockColumns) {
+  for (int64_t j = 0; j < columns; j += kBlockColumns) {
+    for (int64_t i = 0; i < rows; i += block_rows) {
       for (int64_t k = 0; k < depth; k += block_depth) {
         Call(gemm, std::min(block_rows, rows - i), std::min(kBlockColumns, columns - j),
              std::min(block_depth, depth - k), a.From(i, k), b.From(k, j), k == 0 ? scale : Real{1},
