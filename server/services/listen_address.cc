@@ -2,6 +2,7 @@
 
 #include <sys/un.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -41,6 +42,8 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
     std::error_code error;
     address.path = std::filesystem::absolute(std::string(rest), error).string();
     if (error) return bad("has a path that cannot be resolved");
+    // One slash as good as many, and ToString() must not look like unix://PATH.
+    address.path.erase(0, std::min(address.path.find_first_not_of('/'), address.path.size()) - 1);
     if (address.path.size() > kPathBytesMax) {
       return bad(absl::StrCat("has a path of ", address.path.size(), " bytes where the system has ",
                               "room for ", kPathBytesMax));

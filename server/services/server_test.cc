@@ -119,6 +119,8 @@ TEST(ListenAddressTest, ReadsWhatItWrites) {
     EXPECT_EQ(address->ToString(), text);
     EXPECT_TRUE(address->is_local());
   }
+  EXPECT_EQ(ParseListenAddress("unix:////tmp/x.sock")->ToString(), "unix:/tmp/x.sock");
+  EXPECT_EQ(ParseListenAddress("unix:////")->ToString(), "unix:/");
   EXPECT_FALSE(ParseListenAddress("0.0.0.0:7070")->is_local());
   EXPECT_FALSE(ParseListenAddress("[::]:7070")->is_local());
   for (const std::string& text :
