@@ -55,10 +55,12 @@ absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
   absl::string_view host = rest.substr(0, colon);
   if (absl::ConsumePrefix(&host, "[")) {
     if (!absl::ConsumeSuffix(&host, "]")) return bad("lacks a closing bracket");
+    if (!absl::StrContains(host, ":")) return bad("has brackets around what is no IPv6 host");
   } else if (absl::StrContains(host, ":")) {
     return bad("needs brackets around an IPv6 host, as in [::1]:7070");
   }
   if (host.empty()) return bad("has no host");
+  if (host.find_first_of("[]") != host.npos) return bad("has a bracket in its host");
   if (!absl::SimpleAtoi(rest.substr(colon + 1), &address.port) || address.port < 0 ||
       address.port > 65535) {
     return bad("has no port from 0 to 65535");

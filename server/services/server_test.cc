@@ -126,7 +126,8 @@ TEST(ListenAddressTest, ReadsWhatItWrites) {
   for (const std::string& text :
        {std::string(), std::string("host"), std::string(":7070"), std::string("host:port"),
         std::string("host:65536"), std::string("::1:7070"), std::string("[::1:7070"),
-        std::string("unix:"), "unix:/" + std::string(200, 'x')}) {
+        std::string("[[::1]:1"), std::string("[unix]:1"), std::string("unix:"),
+        "unix:/" + std::string(200, 'x')}) {
     EXPECT_THAT(ParseListenAddress(text).status(), IsStatus(absl::StatusCode::kInvalidArgument));
   }
 }
