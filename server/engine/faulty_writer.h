@@ -69,15 +69,13 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override {
     return inner_->FindJob(job_key);
   }
-  absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical, absl::string_view job_key,
-                                    absl::string_view shape_key, int32_t replicate,
-                                    absl::string_view avoid_place, int64_t now_us) override {
+  absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) override {
     if (inserts_left_ >= 0 && inserts_left_-- == 0) return absl::InternalError("the disk is odd");
     if (lose_transaction_.exchange(false)) {
       inner_->Rollback();
       return absl::ResourceExhaustedError("the disk is full");
     }
-    return inner_->InsertJob(canonical, job_key, shape_key, replicate, avoid_place, now_us);
+    return inner_->InsertJob(job, now_us);
   }
   absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) override {
     return inner_->LinkJob(sweep, job_id);
@@ -119,8 +117,9 @@ class FaultyWriter final : public Store::Writer {
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override {
     return inner_->FinishJob(job_id, result, now_us);
   }
-  absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) override {
-    return inner_->AppendPoint(job_id, point);
+  absl::Status AppendPoints(int64_t job_id,
+                            const std::vector<const v1::CurvePoint*>& points) override {
+    return inner_->AppendPoints(job_id, points);
   }
   absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                               int64_t now_us) override {

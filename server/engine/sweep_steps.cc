@@ -75,8 +75,14 @@ absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
       replicate = (*known)->newest_replicate + 1;
       if (placement.avoid_earlier_workers) job.avoid_place = (*known)->place;
     }
-    absl::StatusOr<int64_t> id = writer->InsertJob(planned.config, planned.job_key, shape_key,
-                                                   replicate, job.avoid_place, now_us);
+    NewJob made;
+    made.config = planned.config;
+    made.job_key = planned.job_key;
+    made.shape_key = shape_key;
+    made.avoid_place = job.avoid_place;
+    made.iterations = planned.iterations;
+    made.replicate = replicate;
+    absl::StatusOr<int64_t> id = writer->InsertJob(made, now_us);
     if (!id.ok()) return id.status();
     job.id = *id;
     job.sweeps = {placement.sweep};

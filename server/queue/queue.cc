@@ -21,7 +21,7 @@ void Queue::AddJob(const UnfinishedJob& job, int64_t now_us) {
   ++revision_;
   Job* entry = &jobs_[job.id];
   entry->id = job.id;
-  entry->config = job.config.SerializeAsString();
+  entry->config = job.config;
   entry->attempt = job.attempt;
   entry->failures = job.failures;
   if (!job.checkpoint.sha256().empty()) {

@@ -1,10 +1,10 @@
 #include "server/store/job_rows.h"
 
-#include <cstddef>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/config_numbers.h"
 #include "server/store/message_blob.h"
 
 namespace modlab {
@@ -104,32 +104,15 @@ absl::Status ScanJobRows(Connection* connection, std::optional<int64_t> sweep,
     if (!more.ok()) return more.status();
     if (!*more) return absl::OkStatus();
     if (!filter.MatchesId(row.Int(0))) continue;
+    const std::optional<ConfigNumbers> config = ConfigNumbers::Read(row.Blob(1));
+    if (config.has_value() && !filter.MatchesConfig(*config)) continue;
     job.set_id(row.Int(0));
     absl::Status status = ParseBlob(*connection, row.Blob(1), job.mutable_config());
     if (!status.ok()) return status;
-    if (!filter.MatchesConfig(job.config())) continue;
     status = ReadRest(*connection, row, &job);
     if (!status.ok()) return status;
     if (!visit(job)) return absl::OkStatus();
   }
-}
-
-absl::Status ReadPoints(Connection* connection, int64_t job_id,
-                        std::vector<v1::CurvePoint>* points) {
-  Statement row =
-      connection->Prepare("SELECT point FROM curve_points WHERE job_id = ? ORDER BY iteration");
-  row.Bind(job_id);
-  size_t count = 0;
-  for (;;) {
-    const absl::StatusOr<bool> more = row.Step();
-    if (!more.ok()) return more.status();
-    if (!*more) break;
-    if (count == points->size()) points->emplace_back();
-    absl::Status status = ParseBlob(*connection, row.Blob(0), &(*points)[count++]);
-    if (!status.ok()) return status;
-  }
-  points->resize(count);
-  return absl::OkStatus();
 }
 
 }  // namespace modlab

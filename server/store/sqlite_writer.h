@@ -55,9 +55,7 @@ class SqliteWriter : public Store::Writer {
   absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name, int64_t now_us) override;
 
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override;
-  absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical, absl::string_view job_key,
-                                    absl::string_view shape_key, int32_t replicate,
-                                    absl::string_view avoid_place, int64_t now_us) override;
+  absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) override;
   absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
                             absl::string_view worker_name, absl::string_view worker_place,
                             int64_t now_us) override;
@@ -69,7 +67,8 @@ class SqliteWriter : public Store::Writer {
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override;
   absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) override;
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override;
-  absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) override;
+  absl::Status AppendPoints(int64_t job_id,
+                            const std::vector<const v1::CurvePoint*>& points) override;
   absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                               int64_t now_us) override;
 

@@ -213,7 +213,7 @@ TEST_F(UpgradeTest, WorkGoesOn) {
 TEST_F(UpgradeTest, NothingIsBrokenByIt) {
   Open();
   const auto connection = Raw();
-  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 2);
+  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 3);
   EXPECT_EQ(Number(connection.get(), "SELECT count(*) FROM pragma_foreign_key_check"), 0);
   EXPECT_EQ(Number(connection.get(),
                    "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
