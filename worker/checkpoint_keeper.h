@@ -6,9 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "lib/sync/mutex.h"
+#include "worker/checkpoint_line.h"
 #include "worker/gang.h"
 #include "worker/session.h"
 
@@ -73,23 +72,14 @@ class CheckpointKeeper {
   bool Stop(std::chrono::milliseconds grace);
 
  private:
-  using Key = std::pair<const Gang*, int>;
-  // What waits for one lease.
-  struct Work {
-    std::shared_ptr<Gang> gang;
-    int64_t iteration = 0;
-    std::string file;  // empty: none
-    bool release = false;
-  };
-
   void Run();
-  void Do(const Key& key, const Work& work);
-  absl::StatusOr<std::string> Store(const Key& key, const Work& work);
-  // The lease's work, which takes its place in the line if it is new.
-  Work* Find(const std::shared_ptr<Gang>& gang, int member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(const CheckpointLine::Work& work);
+  absl::StatusOr<std::string> Store(const CheckpointLine::Work& work);
   // Whether a file of so many bytes may take the place of the lease's that waits.
-  bool HasRoom(const Key& key, int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool IsWanted(const Key& key) const;
+  bool HasRoom(const Gang& gang, int member, int64_t bytes) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the file in hand is.
+  bool IsWanted(const CheckpointLine::Work& work) const;
 
   Session* const session_;
   const ArtifactSink keep_artifact_;
@@ -99,9 +89,7 @@ class CheckpointKeeper {
 
   mutable Mutex mutex_;
   Condition changed_;
-  std::map<Key, Work> waiting_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Key> line_ ABSL_GUARDED_BY(mutex_);  // the keys of waiting_
-  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of all files, the one in hand included
+  CheckpointLine line_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_told_of_large_ ABSL_GUARDED_BY(mutex_) = false;

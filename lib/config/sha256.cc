@@ -40,4 +40,8 @@ std::string Sha256Hex(absl::string_view data) {
   return hash.FinishHex();
 }
 
+bool IsLowerHex(absl::string_view text, size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
 }  // namespace modlab

@@ -3,6 +3,7 @@
 #ifndef MODLAB_LIB_CONFIG_SHA256_H_
 #define MODLAB_LIB_CONFIG_SHA256_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,12 @@ class Sha256 {
 
 // The same of one piece. Thread-safe.
 std::string Sha256Hex(absl::string_view data);
+
+inline constexpr size_t kSha256HexDigits = 64;
+
+// Whether `text` is so many lower-case hex digits, as hashes and ids are written.
+// Thread-safe.
+bool IsLowerHex(absl::string_view text, size_t digits);
 
 }  // namespace modlab
 

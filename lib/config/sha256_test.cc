@@ -23,5 +23,14 @@ TEST(Sha256, PiecesAreTheWhole) {
   EXPECT_EQ(hash.FinishHex(), Sha256Hex("abc"));
 }
 
+TEST(Sha256, WhatIsWrittenAsHashesAre) {
+  EXPECT_TRUE(IsLowerHex(Sha256Hex(""), kSha256HexDigits));
+  EXPECT_TRUE(IsLowerHex("0f", 2));
+  EXPECT_FALSE(IsLowerHex("0f", 3));
+  EXPECT_FALSE(IsLowerHex("0F", 2));
+  EXPECT_FALSE(IsLowerHex("0g", 2));
+  EXPECT_FALSE(IsLowerHex("..", 2));
+}
+
 }  // namespace
 }  // namespace modlab

@@ -20,6 +20,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/utf8.h"
 #include "modlab/v1/job.pb.h"
 
 namespace modlab {
@@ -105,9 +106,7 @@ std::string DoubleWord(double value) {
 
 std::string QuotedWord(absl::string_view word) {
   if (word.size() <= kQuotedBytesMax) return absl::StrCat("\"", absl::Utf8SafeCEscape(word), "\"");
-  size_t end = kQuotedBytesMax;
-  while (end > 0 && (static_cast<unsigned char>(word[end]) & 0xC0) == 0x80) --end;
-  return absl::StrCat("\"", absl::Utf8SafeCEscape(word.substr(0, end)), "...\"");
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(CutUtf8(word, kQuotedBytesMax)), "...\"");
 }
 
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& known) {

@@ -9,20 +9,20 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "lib/sync/mutex.h"
 #include "server/engine/engine.h"
 #include "server/engine/faulty_writer.h"
 #include "server/store/store_fixture.h"
@@ -33,76 +33,78 @@ namespace modlab {
 class FakeChannel : public WorkerChannel {
  public:
   void Send(const v1::CoordinatorView& view) override {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     view_ = view;
     ++sent_;
   }
   void Taken() override {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     ++taken_;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   void Close(const absl::Status& why) override {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (!closed_) why_ = why;
     closed_ = true;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
   bool closed() const override {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return closed_;
   }
 
   v1::CoordinatorView view() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return view_;
   }
   int sent() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return sent_;
   }
   absl::Status why() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return why_;
   }
   // Waits until `count` views were dealt with, or the stream is closed.
   void AwaitTaken(int count) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(30),
-                                  [this, count] { return taken_ >= count || closed_; }));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const MutexLock lock(&mutex_);
+    while (taken_ < count && !closed_) {
+      ASSERT_TRUE(changed_.WaitUntil(&mutex_, deadline));
+    }
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  v1::CoordinatorView view_;
-  int sent_ = 0;
-  int taken_ = 0;
-  bool closed_ = false;
-  absl::Status why_;
+  mutable Mutex mutex_;
+  Condition changed_;
+  v1::CoordinatorView view_ ABSL_GUARDED_BY(mutex_);
+  int sent_ ABSL_GUARDED_BY(mutex_) = 0;
+  int taken_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status why_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Files that are only names.
 class FakeFiles final : public ArtifactFiles {
  public:
   bool Contains(absl::string_view sha256) const override {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return names_.count(std::string(sha256)) > 0;
   }
   absl::Status Remove(absl::string_view sha256) override {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     names_.erase(std::string(sha256));
     return absl::OkStatus();
   }
   absl::Status SyncRemovals() override { return absl::OkStatus(); }
   void Add(const std::string& sha256) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     names_.insert(sha256);
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::set<std::string> names_;
+  mutable Mutex mutex_;
+  std::set<std::string> names_ ABSL_GUARDED_BY(mutex_);
 };
 
 class EngineFixture : public StoreFixture {

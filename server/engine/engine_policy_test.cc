@@ -314,6 +314,24 @@ TEST_F(EnginePolicyTest, ADrainedWorkerHandsBack) {
   EXPECT_EQ(engine_->ReleaseWorker("worker-a")->name(), "worker-a");
 }
 
+// The worker was cut off when it was asked, and the coordinator was killed.
+TEST_F(EnginePolicyTest, AWorkerDrainsThatHearsOfItFromTheNextCoordinator) {
+  Create(Request("r1", {"0"}));
+  FakeWorker worker = Worker('a');
+  Synchronise(&worker);
+  Obey(&worker);
+  Synchronise(&worker);
+  ASSERT_TRUE(engine_->DrainWorker("worker-a").ok());
+  Restart();
+  FakeWorker other = Worker('b');
+  EXPECT_FALSE(Synchronise(&other).drain());
+  worker.channel = std::make_shared<FakeChannel>();
+  worker.views = 0;
+  const v1::CoordinatorView view = Synchronise(&worker);
+  EXPECT_TRUE(view.drain());
+  EXPECT_TRUE(engine_->ListWorkers()->front().draining());
+}
+
 TEST_F(EnginePolicyTest, StatusAndPruning) {
   Create(Request("r1", {"0", "1"}));
   FakeWorker worker = Worker('a', 1, 1);

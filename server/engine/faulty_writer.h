@@ -29,12 +29,24 @@ class FaultyWriter final : public Store::Writer {
   void FailInsertJobAfter(int count) { inserts_left_ = count; }
   // As SQLite may when the disk is full.
   void LoseTransactionOnNextInsert() { lose_transaction_ = true; }
+  // A commit is done by the Begin() that follows.
+  void DelayCommits() { delay_commits_ = true; }
   int commits() const { return commits_; }
 
-  absl::Status Begin() override { return inner_->Begin(); }
+  absl::Status Begin() override {
+    if (commit_is_due_.exchange(false)) {
+      absl::Status status = inner_->Commit();
+      if (!status.ok()) return status;
+    }
+    return inner_->Begin();
+  }
   absl::Status Commit() override {
     if (fail_commits_) return absl::ResourceExhaustedError("the disk is full");
     ++commits_;
+    if (delay_commits_) {
+      commit_is_due_ = true;
+      return absl::OkStatus();
+    }
     return inner_->Commit();
   }
   void Rollback() override { inner_->Rollback(); }
@@ -59,6 +71,7 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) override {
     return inner_->FindActiveSweep(id_or_name);
   }
+  absl::StatusOr<QueuedSweep> ReadSweep(int64_t sweep) override { return inner_->ReadSweep(sweep); }
   absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) override {
     return inner_->SetPolicy(sweep, policy);
   }
@@ -86,6 +99,9 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                           const std::vector<int64_t>& job_ids) override {
     return inner_->SplitByOwner(sweep, job_ids);
+  }
+  absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) override {
+    return inner_->KeepEnded(job_ids);
   }
   absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name,
                                              int64_t now_us) override {
@@ -125,6 +141,13 @@ class FaultyWriter final : public Store::Writer {
                               int64_t now_us) override {
     return inner_->KeepCheckpoint(job_id, checkpoint, now_us);
   }
+  absl::Status RequestDrain(absl::string_view worker_id, int64_t now_us) override {
+    return inner_->RequestDrain(worker_id, now_us);
+  }
+  absl::Status LoadDrainRequests(
+      const std::function<void(absl::string_view worker_id)>& visit) override {
+    return inner_->LoadDrainRequests(visit);
+  }
   absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                 int64_t now_us) override {
     return inner_->RegisterArtifact(sha256, size_bytes, now_us);
@@ -144,6 +167,8 @@ class FaultyWriter final : public Store::Writer {
  private:
   Store::Writer* inner_;
   std::atomic<bool> fail_commits_{false};
+  std::atomic<bool> delay_commits_{false};
+  std::atomic<bool> commit_is_due_{false};
   std::atomic<bool> fail_loads_{false};
   std::atomic<bool> fail_start_{false};
   std::atomic<bool> lose_transaction_{false};

@@ -16,6 +16,10 @@ absl::Status Ledger::Load(int64_t now_us) {
   absl::Status status =
       writer_->LoadSweeps([&](const QueuedSweep& sweep) { fresh->SetSweep(sweep); });
   if (status.ok()) {
+    status = writer_->LoadDrainRequests(
+        [&](absl::string_view worker_id) { fresh->AskToDrain(worker_id); });
+  }
+  if (status.ok()) {
     status = writer_->LoadUnfinished([&](const UnfinishedJob& job) { fresh->AddJob(job, now_us); });
   }
   stale_ = !status.ok();

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/sha256.h"
 #include "lib/config/sweep_policy.h"
 #include "lib/config/words.h"
 #include "server/store/artifact_files.h"
@@ -26,14 +27,6 @@ constexpr int kLabelsMax = 64;
 constexpr int kHeldMax = 32'768;
 // 4 MiB, and some more: workers fill in reports by an estimate of the rest.
 constexpr size_t kViewBytesMax = size_t{5} << 20;
-
-bool IsLowerHex(absl::string_view text, size_t digits) {
-  if (text.size() != digits) return false;
-  for (char c : text) {
-    if (!absl::ascii_isdigit(c) && (c < 'a' || c > 'f')) return false;
-  }
-  return true;
-}
 
 absl::Status CheckRange(absl::string_view field, int64_t value, int64_t low, int64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
@@ -96,7 +89,8 @@ absl::Status CheckFigures(const Checkpoint& checkpoint, const v1::JobConfig& con
     status = CheckActivation(checkpoint.activation(), config);
   }
   if (!status.ok()) return status;
-  if (!checkpoint.checkpoint_sha256().empty() && !IsLowerHex(checkpoint.checkpoint_sha256(), 64)) {
+  if (!checkpoint.checkpoint_sha256().empty() &&
+      !IsLowerHex(checkpoint.checkpoint_sha256(), kSha256HexDigits)) {
     return absl::InvalidArgumentError("checkpoint_sha256 must be 64 lower-case hex digits");
   }
   return absl::OkStatus();
@@ -179,7 +173,7 @@ absl::Status CheckResult(const v1::JobResult& result, const v1::JobConfig& confi
 
 absl::Status CheckCheckpoint(const v1::TrainingCheckpoint& checkpoint,
                              const v1::JobConfig& config) {
-  if (!IsLowerHex(checkpoint.sha256(), 64)) {
+  if (!IsLowerHex(checkpoint.sha256(), kSha256HexDigits)) {
     return absl::InvalidArgumentError("checkpoint sha256 must be 64 lower-case hex digits");
   }
   absl::Status status =

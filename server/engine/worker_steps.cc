@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/utf8.h"
 #include "server/engine/job_log.h"
 #include "server/engine/report_check.h"
 #include "spdlog/spdlog.h"
@@ -19,14 +20,6 @@ namespace {
 
 constexpr size_t kFailureMessageBytesMax = 4096;
 constexpr size_t kReasonBytesMax = 256;
-
-// At most `bytes_max`, cut between characters.
-std::string TruncateUtf8(absl::string_view text, size_t bytes_max) {
-  if (text.size() <= bytes_max) return std::string(text);
-  size_t size = bytes_max;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return std::string(text.substr(0, size));
-}
 
 const char* Outcome(const Queue::Verdict& verdict) {
   if (verdict.requeued) return "it is queued again";
@@ -156,7 +149,7 @@ class Reports {
         !v1::FailureCause_IsValid(failure.cause())) {
       failure.set_cause(v1::WORKER_ERROR);
     }
-    failure.set_message(TruncateUtf8(failure.message(), kFailureMessageBytesMax));
+    failure.set_message(std::string(CutUtf8(failure.message(), kFailureMessageBytesMax)));
     const Queue::Verdict verdict =
         ledger_->queue().Fail(job_id, failure.cause(), failure.message(), now_us_);
     return WriteFailure(verdict, std::move(failure), ledger_, now_us_);
@@ -165,7 +158,7 @@ class Reports {
   // The worker does not know why it was asked.
   absl::Status TakeRelease(const v1::Report& report) {
     std::string reason = ledger_->queue().ReleaseReason(report.job_id());
-    if (reason.empty()) reason = TruncateUtf8(report.released().reason(), kReasonBytesMax);
+    if (reason.empty()) reason = std::string(CutUtf8(report.released().reason(), kReasonBytesMax));
     return WriteRelease(ledger_->queue().Release(report.job_id()), reason, ledger_, now_us_);
   }
 
@@ -239,6 +232,17 @@ absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files,
   }
   *processed = after;
   return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id, Ledger* ledger,
+                                       int64_t now_us) {
+  absl::StatusOr<v1::Worker> worker = ledger->queue().DrainWorker(name_or_id);
+  if (!worker.ok()) return worker;
+  absl::StatusOr<Store::Writer*> writer = ledger->Write();
+  if (!writer.ok()) return writer.status();
+  absl::Status status = (*writer)->RequestDrain(worker->id(), now_us);
+  if (!status.ok()) return status;
+  return worker;
 }
 
 absl::Status ExpireLeases(Ledger* ledger, int64_t now_us) {

@@ -7,6 +7,8 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "modlab/v1/worker.pb.h"
 #include "server/engine/ledger.h"
 #include "server/engine/sessions.h"
@@ -22,6 +24,10 @@ namespace modlab {
 // between; the worker must send all again.
 absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files,
                       ReportProgress* processed, Ledger* ledger, int64_t now_us);
+
+// Asks a worker to drain. Returns it. Errors as documented for DrainWorker.
+absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id, Ledger* ledger,
+                                       int64_t now_us);
 
 // Ends the leases that expired.
 absl::Status ExpireLeases(Ledger* ledger, int64_t now_us);

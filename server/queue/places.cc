@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/config/utf8.h"
 #include "server/queue/doubled.h"
 
 namespace modlab {
@@ -9,14 +10,6 @@ namespace modlab {
 namespace {
 
 constexpr size_t kReasonBytesMax = 512;
-
-// Cut between characters.
-std::string Cut(absl::string_view text) {
-  if (text.size() <= kReasonBytesMax) return std::string(text);
-  size_t size = kReasonBytesMax;
-  while (size > 0 && (text[size] & 0xC0) == 0x80) --size;
-  return std::string(text.substr(0, size));
-}
 
 }  // namespace
 
@@ -35,7 +28,7 @@ bool Places::Fail(Place* place, int64_t gang_id, const absl::btree_set<int64_t>&
     absl::erase_if(place->suspects, [&](int64_t job_id) { return !jobs.contains(job_id); });
   }
   place->failed_us = now_us;
-  place->reason = Cut(reason);
+  place->reason = std::string(CutUtf8(reason, kReasonBytesMax));
   const int64_t beyond = static_cast<int64_t>(place->failed_gangs.size()) - options_.failures_max;
   if (beyond < 0 || !place->suspects.empty()) return false;
   place->state = State::kClosed;

@@ -70,6 +70,16 @@ double Queue::IterationsPerSecond(int64_t job_id) const {
   return job == leased_.end() ? 0.0 : job->second->lease->iterations_per_second;
 }
 
+std::map<std::string, double> Queue::SweepSpeeds() const {
+  std::map<std::string, double> speeds;
+  for (const auto& [job_id, job] : leased_) {
+    for (const Sweep* sweep : job->sweeps) {
+      speeds[sweep->facts.id] += job->lease->iterations_per_second;
+    }
+  }
+  return speeds;
+}
+
 // -- leases --------------------------------------------------------------------
 
 bool Queue::LeaseIsCurrent(int64_t job_id, int32_t attempt, absl::string_view worker_id) const {
@@ -285,7 +295,6 @@ void Queue::AdoptWorkers(const Queue& old) {
     Worker* worker = FindOrAddWorker(id);
     worker->facts = theirs.facts;
     worker->connected = theirs.connected;
-    worker->drain = theirs.drain;
     worker->lost = theirs.lost;
     worker->ending_min = theirs.ending_min;
     worker->stuck = theirs.stuck;

@@ -73,6 +73,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/status/statusor.h"
@@ -157,6 +158,7 @@ class Queue {
 
   // Adds a sweep, or changes its policy.
   void SetSweep(const QueuedSweep& sweep);
+  bool KnowsSweep(int64_t number) const { return sweeps_.count(number) > 0; }
   // It was cancelled: no job follows it any more. Those that no other sweep asks for
   // are to be taken out by RemoveJob().
   void RemoveSweep(int64_t number);
@@ -175,6 +177,9 @@ class Queue {
   v1::JobConfig Config(int64_t job_id) const;
   // Of the job's lease, as last reported; 0 if it has none.
   double IterationsPerSecond(int64_t job_id) const;
+  // The same of all jobs together that a sweep asks for, by its id; of those alone that have
+  // leases.
+  std::map<std::string, double> SweepSpeeds() const;
   // Of the job's checkpoint; 0 if it has none. The job must be in the queue.
   int64_t CheckpointIteration(int64_t job_id) const { return Iteration(jobs_.at(job_id)); }
 
@@ -215,7 +220,7 @@ class Queue {
   void Disconnect(absl::string_view worker_id);
   bool KnowsWorker(absl::string_view worker_id) const;
   // Sets what the worker should hold, with what it should release, and whether it
-  // should drain; nothing for an unknown worker. False where that is not known
+  // should drain; no gangs for an unknown worker. False where that is not known
   // before its next view, since it has leases to claim.
   bool FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const;
   // Why the worker of a job of the queue is asked to hand it back, for people: "sweep
@@ -226,10 +231,10 @@ class Queue {
   // By name, then id. Workers that were not heard of since the queue was built
   // are left out.
   std::vector<v1::Worker> ListWorkers() const;
-  // Asks a worker to drain, for as long as it is known; the store does not know, so one
-  // that had not heard of it when the coordinator ended has to be asked again. Ends the
-  // quarantine of a worker's place. Both return the worker. NOT_FOUND names the nearest
-  // known one; INVALID_ARGUMENT for a name that several have.
+  // A worker that was asked to drain, for good; it need not be known yet.
+  void AskToDrain(absl::string_view worker_id);
+  // The worker is to drain, or its place out of quarantine. Both return the worker.
+  // NOT_FOUND names the nearest known one; INVALID_ARGUMENT for a name that several have.
   absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id);
   absl::StatusOr<v1::Worker> ReleaseWorker(absl::string_view name_or_id);
 
@@ -338,7 +343,6 @@ class Queue {
     int64_t watched_us = 0;
     Places::Place* place = nullptr;  // null before its first view
     bool connected = false;
-    bool drain = false;         // asked to
     bool lost = false;          // a lease expired since its last view
     int64_t counted_slots = 0;  // in the needs that it meets
     int64_t leases = 0;
@@ -392,6 +396,7 @@ class Queue {
 
   // Workers (queue_workers.cc).
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);
+  bool IsAskedToDrain(const Worker& worker) const;
   int64_t IdleSlots(const Worker& worker) const;
   int64_t EndingSlots(const Worker& worker) const;
   void WatchSlots(Worker* worker, int64_t now_us) const;
@@ -418,6 +423,7 @@ class Queue {
   absl::btree_set<std::pair<int64_t, int64_t>> delayed_;  // (not before, job)
   absl::btree_map<int64_t, Job*> leased_;
   std::map<std::string, Worker> workers_;
+  absl::flat_hash_set<std::string> asked_to_drain_;  // ids of workers
   absl::btree_map<std::string, Worker*> idle_workers_;
   bool preempting_ = false;  // a gang may be preempted
   absl::btree_set<std::string> changed_workers_;

@@ -91,9 +91,15 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
     if (std::count(job.sweeps.begin(), job.sweeps.end(), sweep) == 0) job.sweeps.push_back(sweep);
   }
 
+  // Of the process that now is one of six workers.
+  std::string WorkerId() {
+    const int number = static_cast<int>(Below(6));
+    return absl::StrCat("w", number, "-", lives_[number]);
+  }
+
   // A worker's view: it holds what it should, or most of it.
   void HearWorker() {
-    const std::string id = absl::StrCat("w", Below(6));
+    const std::string id = WorkerId();
     FakeWorker& worker = workers_[id];
     if (worker.view.worker_id().empty()) {
       worker.view = At(absl::StrCat("p", Below(3)), View(id, 1 + static_cast<int>(Below(3)), 16));
@@ -111,7 +117,7 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
         v1::HeldLease* held = view.add_held();
         held->set_job_id(job_id);
         held->set_attempt(job.attempt - (OneIn(9) ? 1 : 0));
-        held->set_gang_id(1 + Below(2) + 2 * (id.back() - '0'));
+        held->set_gang_id(1 + Below(2) + 2 * (id[1] - '0'));
       }
       view.set_slots_idle(0);
     }
@@ -193,15 +199,20 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
       Take(verdict);
     }
     EXPECT_EQ(expired, expected);
-    for (auto& [id, worker] : workers_) {
-      if (queue_->KnowsWorker(id)) continue;
-      EXPECT_LE(worker.seen_us + kLeaseUs, now_);
-      worker = FakeWorker();
+    for (auto it = workers_.begin(); it != workers_.end();) {
+      if (queue_->KnowsWorker(it->first)) {
+        ++it;
+        continue;
+      }
+      EXPECT_LE(it->second.seen_us + kLeaseUs, now_);
+      // A process that was asked to drain is asked for good: another one comes.
+      if (it->second.asked) ++lives_[it->first[1] - '0'];
+      it = workers_.erase(it);
     }
   }
 
   void MeddleWithAWorker() {
-    const std::string id = absl::StrCat("w", Below(6));
+    const std::string id = WorkerId();
     if (!queue_->KnowsWorker(id)) return;
     FakeWorker& worker = workers_[id];
     switch (Below(3)) {
@@ -225,6 +236,9 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
     options.first_gang_id = first_gang_id;
     auto fresh = std::make_unique<Queue>(options);
     for (const auto& [number, sweep] : sweeps_) fresh->SetSweep(sweep);
+    for (const auto& [id, worker] : workers_) {
+      if (worker.asked) fresh->AskToDrain(id);
+    }
     for (const auto& [id, job] : jobs_) fresh->AddJob(job, now_);
     return fresh;
   }
@@ -261,13 +275,13 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
     for (auto& [id, expires_us] : expires_us_) expires_us = now_ + kLeaseUs;
     for (auto& [id, worker] : workers_) {
       worker.connected = false;
-      worker.asked = false;
       worker.seen_us = 0;
       worker.gangs_seen.clear();
     }
   }
 
   std::mt19937_64 random_;
+  std::map<int, int> lives_;  // processes before this one, by number of the worker
   int64_t newest_sweep_ = 1;
   int64_t newest_job_ = 0;
   int64_t first_gang_id_ = 100;

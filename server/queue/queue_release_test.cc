@@ -118,16 +118,27 @@ TEST_F(QueueReleaseTest, AWorkerIsAskedToDrainForGood) {
   EXPECT_FALSE(AskedToDrain("unknown"));
 }
 
-TEST_F(QueueReleaseTest, ARebuiltQueueAsksToDrainAsTheOldOneDid) {
-  Update(View("w", 2, 2));
+TEST_F(QueueReleaseTest, AWorkerThatWasAskedToDrainIsToldSoWheneverItComes) {
+  AddJobs(1, 2, "a");
+  queue_->AskToDrain("w");
+  Update(View("v", 1, 1));
+  Update(View("w", 1, 1));
+  EXPECT_TRUE(AskedToDrain("w"));
+  EXPECT_FALSE(AskedToDrain("v"));
+  EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
+}
+
+TEST_F(QueueReleaseTest, ARequestToDrainThatIsNotInTheStoreIsForgotten) {
+  Update(View("w", 1, 1));
   EXPECT_TRUE(queue_->DrainWorker("w").ok());
   const std::unique_ptr<Queue> old = std::move(queue_);
   queue_ = NewQueue();
   SetSweep(Sweep(1));
   AddJobs(1, 1, "a");
   queue_->AdoptWorkers(*old);
-  EXPECT_TRUE(AskedToDrain("w"));
-  EXPECT_THAT(Assign(), IsEmpty());
+  EXPECT_FALSE(AskedToDrain("w"));
+  Update(View("w", 1, 1));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
 }
 
 TEST_F(QueueReleaseTest, WorkersAreFoundByNameAndId) {

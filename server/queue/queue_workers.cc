@@ -32,7 +32,7 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
   facts.set_slots_idle(view.slots_idle());
   facts.set_gang_size_max(view.gang_size_max());
   facts.set_last_seen_us(now_us);
-  facts.set_draining(view.draining() || worker->drain);
+  facts.set_draining(view.draining() || IsAskedToDrain(*worker));
   *facts.mutable_labels() = view.labels();
   facts.set_memory_bytes(view.memory_bytes());
   SetPlace(worker, view.place().empty() ? view.name() : view.place());
@@ -90,11 +90,10 @@ bool Queue::KnowsWorker(absl::string_view worker_id) const {
 
 bool Queue::FillGangs(absl::string_view worker_id, v1::CoordinatorView* view) const {
   view->clear_gangs();
-  view->clear_drain();
+  view->set_drain(asked_to_drain_.contains(worker_id));
   auto it = workers_.find(std::string(worker_id));
   if (it == workers_.end()) return true;
   const Worker& worker = it->second;
-  view->set_drain(worker.drain);
   if (!worker.unclaimed.empty()) return false;
   for (const auto& [gang_id, gang] : worker.gangs) {
     v1::Gang* out = view->add_gangs();
@@ -116,7 +115,8 @@ std::string Queue::ReleaseReason(int64_t job_id) const {
   const Job& job = jobs_.at(job_id);
   if (job.lease == nullptr) return "";
   const Worker& worker = *job.lease->worker;
-  if (worker.drain) return absl::StrCat("worker ", worker.facts.name(), " was asked to drain");
+  if (IsAskedToDrain(worker))
+    return absl::StrCat("worker ", worker.facts.name(), " was asked to drain");
   const auto gang = worker.gangs.find(job.lease->gang_id);
   if (gang != worker.gangs.end() && gang->second.preempted) {
     return "a sweep of a higher priority needs the slot";
@@ -187,12 +187,21 @@ absl::StatusOr<Queue::Worker*> Queue::FindWorker(absl::string_view name_or_id) {
 absl::StatusOr<v1::Worker> Queue::DrainWorker(absl::string_view name_or_id) {
   absl::StatusOr<Worker*> worker = FindWorker(name_or_id);
   if (!worker.ok()) return worker.status();
-  if (!std::exchange((*worker)->drain, true)) {
-    (*worker)->facts.set_draining(true);
-    Changed(**worker);
-    Recount(*worker);
-  }
+  AskToDrain((*worker)->facts.id());
   return Describe(**worker);
+}
+
+void Queue::AskToDrain(absl::string_view worker_id) {
+  if (!asked_to_drain_.emplace(worker_id).second) return;
+  auto worker = workers_.find(std::string(worker_id));
+  if (worker == workers_.end()) return;
+  worker->second.facts.set_draining(true);
+  Changed(worker->second);
+  Recount(&worker->second);
+}
+
+bool Queue::IsAskedToDrain(const Worker& worker) const {
+  return asked_to_drain_.contains(worker.facts.id());
 }
 
 absl::StatusOr<v1::Worker> Queue::ReleaseWorker(absl::string_view name_or_id) {

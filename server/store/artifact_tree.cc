@@ -1,23 +1,17 @@
 #include "server/store/artifact_tree.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "lib/config/sha256.h"
 #include "server/store/file_error.h"
 
 namespace modlab {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool IsSha256(absl::string_view name) {
-  return name.size() == 64 && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
 
 // Calls `visit` on each entry; a directory that vanished has none.
 template <typename Visit>
@@ -51,7 +45,8 @@ absl::Status ScanArtifactFiles(const std::string& data_dir,
     if (!top.is_directory(error)) return visit({top.path().string(), ""});
     return ForEachEntry(top.path(), [&](const fs::directory_entry& file) {
       const std::string name = file.path().filename().string();
-      const bool in_place = IsSha256(name) && file.path() == ArtifactPath(data_dir, name) &&
+      const bool in_place = IsLowerHex(name, kSha256HexDigits) &&
+                            file.path() == ArtifactPath(data_dir, name) &&
                             file.is_regular_file(error);
       return visit({file.path().string(), in_place ? name : ""});
     });

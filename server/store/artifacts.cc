@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/config/sha256.h"
 #include "lib/config/words.h"
 #include "server/store/file_error.h"
 
@@ -70,12 +71,6 @@ int64_t SumFileSizes(const std::string& root) {
     if (it->is_regular_file(error)) bytes += FileSize(it->path().string());
   }
   return bytes;
-}
-
-bool IsSha256(absl::string_view name) {
-  return name.size() == 64 && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
 }
 
 }  // namespace
@@ -203,7 +198,7 @@ absl::StatusOr<std::unique_ptr<ArtifactUpload>> Artifacts::Create() const {
 }
 
 absl::StatusOr<std::unique_ptr<ArtifactReader>> Artifacts::Read(absl::string_view sha256) const {
-  if (!IsSha256(sha256)) {
+  if (!IsLowerHex(sha256, kSha256HexDigits)) {
     return absl::InvalidArgumentError(
         absl::StrCat("sha256 ", QuotedWord(sha256), ": must be 64 lower-case hex digits"));
   }

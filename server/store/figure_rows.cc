@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/store/curve_rows.h"
+#include "server/store/job_scan.h"
 
 namespace modlab {
 namespace {
@@ -139,30 +140,13 @@ bool ReadFigures(absl::string_view result, v1::Checkpoint checkpoint, JobFigures
   return good;
 }
 
-constexpr absl::string_view kFiguresOfAll =
-    "SELECT jobs.id, state, config, result FROM jobs LEFT JOIN results ON job = jobs.id"
-    "  WHERE jobs.id BETWEEN ?1 AND ?2 AND (?3 >> state) & 1 ORDER BY jobs.id";
-constexpr absl::string_view kFiguresOfSweep =
-    "SELECT jobs.id, state, config, result"
-    "  FROM sweep_jobs CROSS JOIN jobs ON jobs.id = sweep_jobs.job"
-    "  LEFT JOIN results ON results.job = jobs.id"
-    "  WHERE sweep_jobs.job BETWEEN ?1 AND ?2 AND (?3 >> state) & 1 AND sweep = ?4"
-    "  ORDER BY sweep_jobs.job";
-constexpr absl::string_view kJobsOfAll =
-    "SELECT id, state, config FROM jobs"
-    "  WHERE id BETWEEN ?1 AND ?2 AND (?3 >> state) & 1 ORDER BY id";
-constexpr absl::string_view kJobsOfSweep =
-    "SELECT jobs.id, state, config FROM sweep_jobs CROSS JOIN jobs ON jobs.id = sweep_jobs.job"
-    "  WHERE sweep_jobs.job BETWEEN ?1 AND ?2 AND (?3 >> state) & 1 AND sweep = ?4"
-    "  ORDER BY sweep_jobs.job";
-
 // `visit` returns whether to go on.
-absl::Status Scan(Connection* connection, absl::string_view of_all, absl::string_view of_sweep,
-                  std::optional<int64_t> sweep, const JobFilter& filter, JobFigures* job,
+absl::Status Scan(Connection* connection, absl::string_view columns, std::optional<int64_t> sweep,
+                  const JobFilter& filter, JobFigures* job,
                   const std::function<absl::StatusOr<bool>(const Statement&)>& visit) {
-  Statement row = connection->Prepare(sweep.has_value() ? of_sweep : of_all);
-  row.Bind(filter.id_min()).Bind(filter.id_max()).Bind(filter.state_mask());
-  if (sweep.has_value()) row.Bind(*sweep);
+  absl::StatusOr<Statement> found = ScanJobs(connection, columns, sweep, filter, /*after_id=*/0);
+  if (!found.ok()) return found.status();
+  Statement& row = *found;
   for (;;) {
     const absl::StatusOr<bool> more = row.Step();
     if (!more.ok()) return more.status();
@@ -190,7 +174,7 @@ absl::Status ScanFigureRows(Connection* connection, std::optional<int64_t> sweep
                             const JobFilter& filter, v1::Checkpoint checkpoint,
                             const std::function<bool(const JobFigures&)>& visit) {
   JobFigures job;
-  return Scan(connection, kFiguresOfAll, kFiguresOfSweep, sweep, filter, &job,
+  return Scan(connection, "jobs.id, state, config, result", sweep, filter, &job,
               [&](const Statement& row) -> absl::StatusOr<bool> {
                 job.figures.clear();
                 job.has_figures = false;
@@ -208,7 +192,7 @@ absl::Status ScanMetricRows(
     v1::Metric metric, const std::function<bool(const JobFigures&, const MetricCurve&)>& visit) {
   JobFigures job;
   MetricCurve curve;
-  return Scan(connection, kJobsOfAll, kJobsOfSweep, sweep, filter, &job,
+  return Scan(connection, "jobs.id, state, config", sweep, filter, &job,
               [&](const Statement&) -> absl::StatusOr<bool> {
                 absl::Status status = ReadMetric(connection, job.id, metric, &curve);
                 if (!status.ok()) return status;

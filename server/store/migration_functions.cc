@@ -3,7 +3,6 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/sha256.h"
 #include "modlab/v1/job.pb.h"
 #include "server/store/curve_chunk.h"
 #include "server/store/store.h"
@@ -25,12 +25,6 @@ absl::string_view BlobOf(sqlite3_value* value) {
                            static_cast<size_t>(sqlite3_value_bytes(value)));
 }
 
-bool IsSha256(absl::string_view name) {
-  return name.size() == 64 && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
 void ResultWeights(sqlite3_context* context, int /*count*/, sqlite3_value** arguments) {
   const absl::string_view blob = BlobOf(arguments[0]);
   v1::JobResult result;
@@ -40,7 +34,7 @@ void ResultWeights(sqlite3_context* context, int /*count*/, sqlite3_value** argu
   const auto role = static_cast<ArtifactRole>(sqlite3_value_int(arguments[1]));
   const std::string& sha256 =
       role == ArtifactRole::kBest ? result.best().checkpoint_sha256() : result.checkpoint_sha256();
-  if (!IsSha256(sha256)) return sqlite3_result_null(context);
+  if (!IsLowerHex(sha256, kSha256HexDigits)) return sqlite3_result_null(context);
   sqlite3_result_text64(context, sha256.data(), sha256.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
@@ -48,7 +42,7 @@ void ArtifactBytes(sqlite3_context* context, int /*count*/, sqlite3_value** argu
   const auto* data_dir = static_cast<const std::string*>(sqlite3_user_data(context));
   const absl::string_view sha256 = BlobOf(arguments[0]);
   struct stat file = {};
-  if (!IsSha256(sha256) ||
+  if (!IsLowerHex(sha256, kSha256HexDigits) ||
       stat(absl::StrCat(*data_dir, "/artifacts/", sha256.substr(0, 2), "/", sha256).c_str(),
            &file) != 0) {
     return sqlite3_result_null(context);

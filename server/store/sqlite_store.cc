@@ -70,7 +70,10 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir,
                                 "PRAGMA synchronous = FULL;"
                                 "PRAGMA foreign_keys = ON;"
                                 "PRAGMA journal_size_limit = 67108864;"  // bytes
-                                "PRAGMA cache_size = -65536;");          // KiB
+                                // Pages: a busy coordinator writes some pages again and again,
+                                // and each checkpoint takes two syncs.
+                                "PRAGMA wal_autocheckpoint = 8000;"
+                                "PRAGMA cache_size = -65536;");  // KiB
   if (status.ok() && options.bytes_max > 0)
     status = LimitSize(connection->get(), options.bytes_max);
   if (status.ok()) status = AddMigrationFunctions(data_dir, connection->get());

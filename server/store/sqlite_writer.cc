@@ -89,6 +89,17 @@ absl::Status SqliteWriter::LoadUnfinished(const std::function<void(const Unfinis
   }
 }
 
+absl::Status SqliteWriter::LoadDrainRequests(
+    const std::function<void(absl::string_view worker_id)>& visit) {
+  Statement row = connection_->Prepare("SELECT worker_id FROM drain_requests");
+  for (;;) {
+    const absl::StatusOr<bool> more = row.Step();
+    if (!more.ok()) return more.status();
+    if (!*more) return absl::OkStatus();
+    visit(row.Text(0));
+  }
+}
+
 absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinished(int64_t job_id) {
   absl::Status status = NeedTransaction();
   if (!status.ok()) return status;
@@ -132,6 +143,23 @@ absl::StatusOr<std::vector<int64_t>> SqliteWriter::ReadActiveSweeps(int64_t job_
     if (!*more) return numbers;
     numbers.push_back(row.Int(0));
   }
+}
+
+// -- workers ------------------------------------------------------------------
+
+absl::Status SqliteWriter::RequestDrain(absl::string_view worker_id, int64_t now_us) {
+  absl::Status status = NeedTransaction();
+  if (!status.ok()) return status;
+  status = connection_->Prepare("DELETE FROM drain_requests WHERE asked_us < ?")
+               .Bind(now_us - kDrainRequestAgeUs)
+               .Run();
+  if (!status.ok()) return status;
+  return connection_
+      ->Prepare(
+          "INSERT INTO drain_requests (worker_id, asked_us) VALUES (?, ?) ON CONFLICT DO NOTHING")
+      .BindText(worker_id)
+      .Bind(now_us)
+      .Run();
 }
 
 // -- artifacts and retention --------------------------------------------------

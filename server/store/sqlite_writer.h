@@ -45,6 +45,7 @@ class SqliteWriter : public Store::Writer {
                                           absl::string_view user, absl::string_view request_id,
                                           int64_t now_us) override;
   absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) override;
+  absl::StatusOr<QueuedSweep> ReadSweep(int64_t sweep) override;
   absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) override;
   absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) override;
   absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) override;
@@ -52,6 +53,7 @@ class SqliteWriter : public Store::Writer {
   absl::StatusOr<UnfinishedJob> ReadUnfinished(int64_t job_id) override;
   absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                           const std::vector<int64_t>& job_ids) override;
+  absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) override;
   absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name, int64_t now_us) override;
 
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override;
@@ -71,6 +73,10 @@ class SqliteWriter : public Store::Writer {
                             const std::vector<const v1::CurvePoint*>& points) override;
   absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                               int64_t now_us) override;
+
+  absl::Status RequestDrain(absl::string_view worker_id, int64_t now_us) override;
+  absl::Status LoadDrainRequests(
+      const std::function<void(absl::string_view worker_id)>& visit) override;
 
   absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                 int64_t now_us) override;

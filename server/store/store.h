@@ -47,6 +47,9 @@ inline constexpr int kJobEventsMax = 10'000;
 inline constexpr int64_t kGarbageAgeUs = 600'000'000;
 inline constexpr int64_t kCheckpointGarbageAgeUs = 60'000'000;
 
+// A worker's id is its process's: whoever was asked to drain has done so long before.
+inline constexpr int64_t kDrainRequestAgeUs = int64_t{30} * 24 * 3600 * 1'000'000;
+
 // A job as far as submission needs to know it.
 struct KnownJob {
   int64_t id = 0;
@@ -183,6 +186,8 @@ class Store::Writer {
                                                   absl::string_view request_id, int64_t now_us) = 0;
   // Accepts id or name. NOT_FOUND; FAILED_PRECONDITION for a cancelled one.
   virtual absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) = 0;
+  // By number. NOT_FOUND.
+  virtual absl::StatusOr<QueuedSweep> ReadSweep(int64_t sweep) = 0;
   virtual absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) = 0;
   virtual absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) = 0;
   virtual absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) = 0;
@@ -198,6 +203,8 @@ class Store::Writer {
   // The unfinished jobs among `job_ids`, of `sweep`, by whether it alone asks for them.
   virtual absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                                   const std::vector<int64_t>& job_ids) = 0;
+  // Those among `job_ids` that are FAILED or CANCELLED.
+  virtual absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) = 0;
   // Marks the sweep cancelled. Returns the ids of its QUEUED and RUNNING jobs
   // that belong to no other sweep that is not cancelled. Accepts id or name.
   // NOT_FOUND.
@@ -242,6 +249,15 @@ class Store::Writer {
   // Records no event.
   virtual absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                                       int64_t now_us) = 0;
+
+  // -- workers -------------------------------------------------------------------------
+
+  // The worker was asked to drain. Repeating it changes nothing. Forgets the requests
+  // that are older than kDrainRequestAgeUs.
+  virtual absl::Status RequestDrain(absl::string_view worker_id, int64_t now_us) = 0;
+  // The ids of all workers that were. Needs no transaction.
+  virtual absl::Status LoadDrainRequests(
+      const std::function<void(absl::string_view worker_id)>& visit) = 0;
 
   // -- artifacts -----------------------------------------------------------------------
 

@@ -113,7 +113,8 @@ struct Reads {
       BenchCoordinator::Call(coordinator->results(), &v1::ResultsService::Stub::QueryResults,
                              results_request, &groups);
       results.Add(asked);
-      if (groups.jobs_finished() != 20'000) Give("the finished jobs are not all there");
+      if (groups.jobs_finished() != 20'000)
+        Give(absl::StrCat("of the finished jobs there are ", groups.jobs_finished()));
       asked = Clock::now();
       v1::QueryCurvesResponse curve;
       BenchCoordinator::Call(coordinator->results(), &v1::ResultsService::Stub::QueryCurves,

@@ -1,6 +1,7 @@
 #include "tests/bench/fake_worker.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -139,8 +140,12 @@ void FakeWorker::OnWriteDone(bool ok) {
   if (ok && news_ && !stopping_) SendView();
 }
 
-void FakeWorker::OnDone(const grpc::Status& /*status*/) {
+void FakeWorker::OnDone(const grpc::Status& status) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (!stopping_) {
+    std::fprintf(stderr, "%s: the stream ended: %s\n", identity_.name().c_str(),
+                 status.error_message().c_str());
+  }
   done_ = true;
   ended_.notify_all();
 }

@@ -15,6 +15,29 @@ namespace {
 constexpr size_t kBatchMax = 64;
 constexpr int64_t kStandstillMinUs = 500'000;
 
+// What an engine without attempt numbers would do with the view.
+absl::Status TakeOldReports(const v1::WorkerView& view, Ledger* ledger, int64_t now_us) {
+  for (const v1::Report& report : view.reports()) {
+    const int64_t job_id = report.job_id();
+    Queue& queue = ledger->queue();
+    if (queue.LeaseIsCurrent(job_id, report.attempt(), view.worker_id())) continue;
+    if (!queue.Contains(job_id)) continue;
+    absl::StatusOr<Store::Writer*> writer = ledger->Write();
+    if (!writer.ok()) return writer.status();
+    const absl::StatusOr<UnfinishedJob> job = (*writer)->ReadUnfinished(job_id);
+    if (!job.ok() || job->worker_id.empty()) continue;
+    absl::Status status;
+    if (report.has_point()) status = (*writer)->AppendPoint(job_id, report.point());
+    if (report.has_finished()) {
+      status = (*writer)->FinishJob(job_id, report.finished(), now_us);
+      if (status.ok()) queue.Finish(job_id);
+      if (absl::IsFailedPrecondition(status)) status = absl::OkStatus();
+    }
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 // The engine's end of a stream, as worker_stream.cc has it: one view at a time goes in,
@@ -84,6 +107,14 @@ class Coordinator::Channel : public WorkerChannel, public std::enable_shared_fro
     }
     worker_id_ = view.worker_id();
     is_taking_ = true;
+    if (coordinator_->sabotage_.takes_old_reports) {
+      Command command;
+      command.run = [view](Ledger* ledger, int64_t now_us) {
+        return TakeOldReports(view, ledger, now_us);
+      };
+      command.done = [](const absl::Status&) {};
+      coordinator_->Enqueue(std::move(command));
+    }
     coordinator_->Enqueue(
         coordinator_->core_->TakeViewCommand(std::move(view), shared_from_this()));
   }
@@ -138,8 +169,14 @@ void Coordinator::Start() {
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(kDataDir, store_options);
   if (store.ok()) {
     store_ = *std::move(store);
-    core_ = std::make_unique<EngineCore>(store_.get(), store_->writer(), artifacts_.get(), options_,
-                                         clock_us());
+    Store::Writer* writer = store_->writer();
+    if (sabotage_.commits_late) {
+      late_writer_ = std::make_unique<FaultyWriter>(writer);
+      late_writer_->DelayCommits();
+      writer = late_writer_.get();
+    }
+    core_ =
+        std::make_unique<EngineCore>(store_.get(), writer, artifacts_.get(), options_, clock_us());
     if (!core_->Load(clock_us()).ok()) core_.reset();
   }
   if (disk_.crashed()) return;  // NoticeCrash() comes

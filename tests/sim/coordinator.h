@@ -19,6 +19,7 @@
 #include "modlab/v1/worker.pb.h"
 #include "server/engine/command.h"
 #include "server/engine/engine_core.h"
+#include "server/engine/faulty_writer.h"
 #include "server/store/store.h"
 #include "tests/sim/agenda.h"
 #include "tests/sim/artifacts.h"
@@ -62,6 +63,10 @@ class Coordinator {
     bool forgets_syncs = false;
     // What workers say is changed on its way to the engine.
     std::function<void(v1::WorkerView*)> view;
+    // The engine answers, and what it answered is on disk a turn later.
+    bool commits_late = false;
+    // Whoever once had a job may still say what becomes of it.
+    bool takes_old_reports = false;
     // Workers that are lost are never missed.
     bool leases_never_end = false;
     // Uploads are named before they are registered.
@@ -134,6 +139,7 @@ class Coordinator {
   // Of this life.
   std::shared_ptr<Process> process_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<FaultyWriter> late_writer_;  // where commits are late
   std::unique_ptr<Artifacts> artifacts_;
   std::unique_ptr<EngineCore> core_;
   std::deque<Command> inbox_;

@@ -3,11 +3,10 @@
 
 #include "tests/sim/keeper.h"
 
-#include <cstddef>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "modlab/v1/job.pb.h"
+#include "absl/status/statusor.h"
 #include "worker/checkpoint_keeper.h"
 
 namespace modlab {
@@ -41,34 +40,20 @@ bool CheckpointKeeper::Stop(std::chrono::milliseconds) {
   return ended_;
 }
 
-CheckpointKeeper::Work* CheckpointKeeper::Find(const std::shared_ptr<Gang>& gang, int member) {
-  const Key key(gang.get(), member);
-  const auto [it, is_new] = waiting_.try_emplace(key);
-  if (is_new) {
-    it->second.gang = gang;
-    line_.push_back(key);
-  }
-  return &it->second;
-}
-
 void CheckpointKeeper::Keep(const std::shared_ptr<Gang>& gang, int member, int64_t iteration,
                             std::string file) {
   if (stopping_) return;
-  Work* const work = Find(gang, member);
-  work->iteration = iteration;
-  work->file = std::move(file);
+  line_.Put(gang, member, iteration, std::move(file));
   sim::Threads()[this].wake();
 }
 
 void CheckpointKeeper::Release(const std::shared_ptr<Gang>& gang, int member) {
-  Find(gang, member)->release = true;
+  line_.Release(gang, member);
   sim::Threads()[this].wake();
 }
 
-bool CheckpointKeeper::IsWanted(const Key& key) const {
-  const auto found = waiting_.find(key);
-  const bool has_newer = found != waiting_.end() && !found->second.file.empty();
-  return session_->Wants(*key.first, key.second) && !stopping_ && !has_newer;
+bool CheckpointKeeper::IsWanted(const CheckpointLine::Work& work) const {
+  return session_->Wants(*work.gang, work.member) && !stopping_ && !line_.HasNewer(work);
 }
 
 void CheckpointKeeper::Run() {
@@ -78,34 +63,20 @@ void CheckpointKeeper::Run() {
       if (!thread.wait()) break;
       continue;
     }
-    const Key key = line_.front();
-    line_.pop_front();
-    const Work work = std::move(waiting_.extract(key).mapped());
-    Do(key, work);
+    const CheckpointLine::Work work = line_.Take();
+    Do(work);
+    line_.Done(work);
   }
   ended_ = true;
 }
 
-void CheckpointKeeper::Do(const Key& key, const Work& work) {
-  const int member = key.second;
-  if (!work.file.empty() && IsWanted(key)) {
+void CheckpointKeeper::Do(const CheckpointLine::Work& work) {
+  if (!work.file.empty() && IsWanted(work)) {
     const absl::StatusOr<std::string> sha256 =
-        keep_artifact_(work.file, [&](const absl::Status&) { return IsWanted(key); });
-    if (sha256.ok()) {
-      v1::Report report;
-      v1::TrainingCheckpoint* const checkpoint = report.mutable_checkpoint();
-      checkpoint->set_iteration(work.iteration);
-      checkpoint->set_sha256(*sha256);
-      checkpoint->set_size_bytes(static_cast<int64_t>(work.file.size()));
-      work.gang->SetCheckpoint(member, *checkpoint);
-      session_->Add(*work.gang, member, std::move(report));
-    }
+        keep_artifact_(work.file, [&](const absl::Status&) { return IsWanted(work); });
+    if (sha256.ok()) ReportStored(work, *sha256, session_);
   }
-  if (work.release) {
-    v1::Report report;
-    report.mutable_released();
-    session_->Add(*work.gang, member, std::move(report));
-  }
+  if (work.release) ReportReleased(work, session_);
 }
 
 }  // namespace modlab

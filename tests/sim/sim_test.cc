@@ -56,6 +56,18 @@ TEST_F(SimTest, ADiskThatForgetsItsSyncsIsCaught) {
   EXPECT_GT(Caught(sabotage, 20), 0u);
 }
 
+TEST_F(SimTest, AnswersBeforeTheCommitAreCaught) {
+  Coordinator::Sabotage sabotage;
+  sabotage.commits_late = true;
+  EXPECT_GT(Caught(sabotage, 5), 0u);
+}
+
+TEST_F(SimTest, ReportsOfOldAttemptsAreCaught) {
+  Coordinator::Sabotage sabotage;
+  sabotage.takes_old_reports = true;
+  EXPECT_GT(Caught(sabotage, 40), 0u);
+}
+
 TEST_F(SimTest, AReportThatIsAcknowledgedAndForgottenIsCaught) {
   Coordinator::Sabotage sabotage;
   sabotage.view = [](v1::WorkerView* view) {

@@ -7,6 +7,7 @@
 #include "server/engine/store_steps.h"
 #include "server/engine/sweep_plan.h"
 #include "server/engine/sweep_steps.h"
+#include "server/engine/worker_steps.h"
 
 namespace modlab {
 namespace sim {
@@ -231,8 +232,10 @@ void Users::Retry(int user, const std::string& sweep, const std::vector<int64_t>
   }
   Insist(
       user, absl::StrCat("retry ", request.ShortDebugString()),
-      [this, request](Ledger* ledger, int64_t now_us) {
-        return Text(RetryJobs(request, coordinator_->store(), ledger, now_us));
+      [this, request](Ledger* ledger, int64_t now_us) -> absl::StatusOr<std::string> {
+        const absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, coordinator_->store());
+        if (!chosen.ok()) return chosen.status();
+        return Text(RetryJobs(*chosen, ledger, now_us));
       },
       true)
       .IgnoreError();
@@ -273,8 +276,10 @@ void Users::DoSomething(int user) {
       filter->add_values(absl::StrCat(random_.Between(0, 9)));
       Insist(
           user, "cancel jobs of " + sweep,
-          [this, request](Ledger* ledger, int64_t now_us) {
-            return Text(CancelJobs(request, coordinator_->store(), ledger, now_us));
+          [this, request](Ledger* ledger, int64_t now_us) -> absl::StatusOr<std::string> {
+            const absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, coordinator_->store());
+            if (!chosen.ok()) return chosen.status();
+            return Text(CancelJobs(*chosen, ledger, now_us));
           },
           true)
           .IgnoreError();
@@ -300,14 +305,16 @@ void Users::DoSomething(int user) {
     }
     default: {
       const bool drains = random_.Chance(0.5);
-      Insist(
+      const absl::StatusOr<std::string> id = Insist(
           user, (drains ? "drain " : "release ") + worker,
-          [worker, drains](Ledger* ledger, int64_t) {
-            return Text(drains ? ledger->queue().DrainWorker(worker)
-                               : ledger->queue().ReleaseWorker(worker));
+          [worker, drains](Ledger* ledger, int64_t now_us) -> absl::StatusOr<std::string> {
+            const absl::StatusOr<v1::Worker> known = drains ? DrainWorker(worker, ledger, now_us)
+                                                            : ledger->queue().ReleaseWorker(worker);
+            if (!known.ok()) return known.status();
+            return known->id();
           },
-          false)
-          .IgnoreError();
+          false);
+      if (drains && id.ok()) witness_->OnDrainRequested(*id);
     }
   }
   if (coordinator_->running() && sweeps_.count(sweep) != 0) witness_->OnSweepChanged(sweep);

@@ -160,6 +160,9 @@ void Witness::OnSend(const std::string& worker_id, const v1::CoordinatorView& vi
   for (const v1::Gang& gang : view.gangs()) {
     for (const v1::Lease& lease : gang.leases()) CheckLease(worker_id, lease);
   }
+  if (to_drain_.count(worker_id) != 0 && !view.drain()) {
+    Accuse(absl::StrCat("worker ", worker_id, " was to drain, and is not told so"));
+  }
   Heard& heard = heard_[worker_id];
   std::set<int64_t> touched;
   for (const auto& [number, report] : heard.reports) {

@@ -61,6 +61,8 @@ class Witness : public Observer {
   // A sweep is there, made by this request, with these jobs at least.
   void OnCreated(const std::string& request_id, const std::string& sweep_id);
   void OnSweepChanged(const std::string& sweep_id) { LookAtSweep(sweep_id); }
+  // This worker is to drain.
+  void OnDrainRequested(const std::string& worker_id) { to_drain_.insert(worker_id); }
   // A request may remove this sweep, or may change its policy, from now on.
   void MayPrune(const std::string& sweep_id) { prunable_.insert(sweep_id); }
   void MayChangePolicy(const std::string& sweep_id) { ++policy_changes_[sweep_id]; }
@@ -100,6 +102,7 @@ class Witness : public Observer {
   std::map<std::string, std::set<int64_t>> sweep_jobs_;
   std::map<std::string, std::string> requests_;  // their sweeps
   std::set<std::string> prunable_;
+  std::set<std::string> to_drain_;                  // worker ids
   std::map<std::string, int> policy_changes_;       // that were asked for
   std::map<std::string, int> policies_seen_;        // of those when the sweep was looked at
   std::map<std::string, Undisturbed> undisturbed_;  // by job key
