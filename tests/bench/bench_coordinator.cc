@@ -25,7 +25,7 @@ BenchCoordinator::BenchCoordinator()
   std::filesystem::create_directories(directory_);
   process_ = std::make_unique<e2e::Process>(
       std::vector<std::string>{MODLABD_PATH, "--data-dir", directory_ + "/data", "--listen",
-                               address_, "--log-level", "warning"},
+                               address_, "--log-level", "error"},
       directory_ + "/out", directory_ + "/err");
   if (!e2e::WaitUntil(
           [&] { return e2e::ReadFile(directory_ + "/out").find("ready") != std::string::npos; })) {

@@ -62,13 +62,17 @@ class Crew {
  public:
   Crew(int count, const FakeWorker::Options& options, BenchCoordinator* coordinator, Load* load) {
     for (int i = 0; i < count; ++i) {
-      workers_.push_back(std::make_unique<FakeWorker>(i, coordinator->address(), options, load));
+      workers_.push_back(
+          std::make_unique<FakeWorker>(++hired_, coordinator->address(), options, load));
     }
   }
 
  private:
+  static int hired_;  // so far: a worker's id is its own for ever
   std::vector<std::unique_ptr<FakeWorker>> workers_;
 };
+
+int Crew::hired_ = 0;
 
 // Until so many jobs have ended; gives up where none does.
 void WaitForJobs(const Load& load, int64_t jobs) {
@@ -82,14 +86,13 @@ void WaitForJobs(const Load& load, int64_t jobs) {
   }
 }
 
-// Runs all jobs of a sweep, and returns the seconds that it took.
-double RunAll(const SweepShape& shape, const FakeWorker::Options& workers, int count,
-              BenchCoordinator* coordinator, Load* load) {
+// Submits a sweep and runs all its jobs.
+void RunAll(const SweepShape& shape, const FakeWorker::Options& workers, int count,
+            BenchCoordinator* coordinator) {
   coordinator->Submit(shape);
-  const Clock::time_point start = Clock::now();
-  const Crew crew(count, workers, coordinator, load);
-  WaitForJobs(*load, shape.jobs);
-  return SecondsSince(start);
+  Load load;
+  const Crew crew(count, workers, coordinator, &load);
+  WaitForJobs(load, shape.jobs);
 }
 
 // What users ask, over and over, while something goes on.
@@ -181,10 +184,9 @@ int Run(const Options& options) {
   }
 
   {
-    Load load;
-    RunAll({"finished", 20'000, 2}, nothing, options.workers, &coordinator, &load);
+    RunAll({"finished", 20'000, 2}, nothing, options.workers, &coordinator);
     FakeWorker::Options with_curves;
-    RunAll({"curves", 500, 20}, with_curves, options.workers, &coordinator, &load);
+    RunAll({"curves", 500, 20}, with_curves, options.workers, &coordinator);
   }
 
   Load load;
