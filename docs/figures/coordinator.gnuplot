@@ -1,7 +1,7 @@
 # How the coordinator grows: `./x bench coordinator --growth docs/figures/coordinator.csv`, then
 # `gnuplot docs/figures/coordinator.gnuplot` in the root of the repository.
 set datafile separator ","
-set terminal svg size 960,340 font "sans-serif,12" background "white"
+set terminal svg size 1080,360 font "sans-serif,11" background "white"
 set output "docs/figures/coordinator.svg"
 set multiplot layout 1,3
 set logscale xy
@@ -14,8 +14,9 @@ only(by, value) = strcol("by") eq by ? value : 1/0
 
 set title "100,000 jobs, so many workers"
 set xlabel "workers"
-set xtics (1, 2, 5, 10, 20, 50, 100, 200)
-set yrange [1:100000]
+set xtics (1, 2, 5, 10, 20, 50, 200)
+set xrange [0.8:260]
+set yrange [1:10000000]
 set format y "%.0f"
 plot csv using (only("workers", column("count"))):(column("jobs_per_s")) title "jobs a second" pt 7 lc rgb "#1f77b4", \
      csv using (only("workers", column("count"))):(column("job_ms_p50")) title "ms a job, p50" pt 7 lc rgb "#ff7f0e", \
@@ -23,13 +24,14 @@ plot csv using (only("workers", column("count"))):(column("jobs_per_s")) title "
 
 set title "100 workers, so many jobs"
 set xlabel "jobs in the queue"
-set xtics ("1,000" 1000, "10,000" 10000, "100,000" 100000, "1,000,000" 1000000)
+set xtics ("1k" 1000, "10k" 10000, "100k" 100000, "1M" 1000000)
+set xrange [700:1400000]
 plot csv using (only("jobs", column("count"))):(column("jobs_per_s")) title "jobs a second" pt 7 lc rgb "#1f77b4", \
      csv using (only("jobs", column("count"))):(column("job_ms_p50")) title "ms a job, p50" pt 7 lc rgb "#ff7f0e", \
      csv using (only("jobs", column("count"))):(column("memory_mib")) title "MiB of memory" pt 7 lc rgb "#2ca02c"
 
 set title "100 workers, so many jobs"
-set yrange [0.01:100]
+set yrange [0.01:1000]
 set format y "%g"
 plot csv using (only("jobs", column("count"))):(column("submit_s")) title "s to submit" pt 7 lc rgb "#d62728", \
      csv using (only("jobs", column("count"))):(column("page_ms")) title "ms for a page of 100" pt 7 lc rgb "#9467bd"

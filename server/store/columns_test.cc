@@ -29,7 +29,7 @@ std::vector<int64_t> ThroughIntegers(const std::vector<int64_t>& values) {
 // As bits: NaN is not equal to itself, and -0 is equal to 0.
 std::vector<uint64_t> Bits(const std::vector<double>& values) {
   std::vector<uint64_t> bits(values.size());
-  std::memcpy(bits.data(), values.data(), 8 * values.size());
+  if (!values.empty()) std::memcpy(bits.data(), values.data(), 8 * values.size());
   return bits;
 }
 

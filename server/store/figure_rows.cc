@@ -76,6 +76,13 @@ using Figures = std::vector<Figure>;
 // A MetricValue's. False: it is none.
 bool AddFigure(absl::string_view message, Figures* figures) {
   Figure figure;
+  // As nearly all are: a number of one byte, and a value.
+  if (message.size() == 11 && message[0] == 0x08 && message[1] > 0 && message[2] == 0x11) {
+    figure.metric = static_cast<v1::Metric>(message[1]);
+    std::memcpy(&figure.value, message.data() + 3, sizeof(figure.value));
+    figures->push_back(figure);
+    return true;
+  }
   Fields fields(message);
   while (const int field = fields.Next()) {
     switch (field) {
