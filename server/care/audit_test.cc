@@ -372,14 +372,6 @@ TEST_F(AuditTest, TheLastEventIsMissing) {
   Expect("bad_events", absl::StrCat("job ", good_.failed));
 }
 
-TEST_F(AuditTest, AnEventThatIsThereTwice) {
-  Break(absl::StrCat("INSERT INTO job_events SELECT ", good_.finished,
-                     ", n, time_us, kind, attempt, worker, iteration, reason, cause"
-                     "  FROM job_events WHERE n = 3 AND job = ",
-                     good_.failed));
-  Expect("bad_events", Finished());
-}
-
 TEST_F(AuditTest, TwoFinishes) {
   Break(absl::StrCat("INSERT INTO job_events VALUES (", good_.finished,
                      ", 2, 4000, 6, 1, 'host-1', 100, '', 0);"
