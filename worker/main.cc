@@ -132,9 +132,9 @@ int Main(int argc, char** argv) {
                  "Gangs to train side by side. Default: one a core on cpu, one on cuda")
       ->check(CLI::Range(1, kSlotsMax));
   app.add_option("--gang", options.gang_size_max,
-                 "Most jobs to train together in a slot, as one stacked program")
-      ->check(CLI::Range(1, static_cast<int>(kGangSizeMax)))
-      ->capture_default_str();
+                 "Most jobs to train in a slot, all together as one stacked program. Default: 8 on "
+                 "cpu, 256 on cuda, as many together as is the fastest")
+      ->check(CLI::Range(1, static_cast<int>(kGangSizeMax)));
   app.add_option("--name", options.name,
                  "Name for people, up to 128 characters. Default: host name and process id");
   app.add_option(

@@ -104,13 +104,25 @@ v1::WorkerView Identity(const WorkerOptions& options, const std::string& device,
   identity.set_device(provenance.device());
   identity.set_device_name(provenance.device_name());
   identity.set_slots(options.slots > 0 ? options.slots : DefaultSlots(provenance));
-  identity.set_gang_size_max(options.gang_size_max);
+  identity.set_gang_size_max(options.gang_size_max > 0      ? options.gang_size_max
+                             : provenance.device() == "cpu" ? kGangSizeOnCpu
+                                                            : kGangSizeOnCuda);
   identity.mutable_labels()->Assign(options.labels.begin(), options.labels.end());
   identity.set_memory_bytes(options.memory_bytes >= 0 ? options.memory_bytes
                             : device == "cpu"         ? MachineMemoryBytes()
                                                       : DeviceMemoryBytes(device));
   identity.set_place(absl::StrCat(host, "/", device));
   return identity;
+}
+
+TrainerLimits LimitsOfSlot(const WorkerOptions& options, const v1::WorkerView& identity) {
+  // The rest is for the process itself, for evaluations and for what is foreseen badly.
+  constexpr double kShare = 0.8;
+  TrainerLimits limits;
+  limits.memory_bytes = static_cast<int64_t>(
+      kShare * static_cast<double>(identity.memory_bytes() / identity.slots()));
+  limits.stack_size = options.gang_size_max;
+  return limits;
 }
 
 }  // namespace
@@ -158,9 +170,10 @@ int RunWorker(const WorkerOptions& options) {
   CheckpointKeeper keeper(&session, upload);
   const GangRunner runner(
       &session, &keeper,
-      [device = *device](const std::vector<v1::JobConfig>& canonical,
-                         const std::vector<std::string>& checkpoints) {
-        return Trainer::Create(canonical, device, checkpoints);
+      [device = *device, limits = LimitsOfSlot(options, identity)](
+          const std::vector<v1::JobConfig>& canonical,
+          const std::vector<std::string>& checkpoints) {
+        return Trainer::Create(canonical, device, checkpoints, limits);
       },
       upload,
       [channel](const v1::TrainingCheckpoint& checkpoint, const std::function<bool()>& is_wanted) {

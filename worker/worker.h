@@ -16,9 +16,10 @@ namespace modlab {
 inline constexpr int kLeasesMax = 32'768;
 inline constexpr int kSlotsMax = 1024;
 inline constexpr int kLabelsMax = 64;
-// Members of a gang unless asked otherwise: on a core, more share little more;
-// a GPU has room for hundreds.
-inline constexpr int kGangSizeDefault = 8;
+// Members of a gang unless asked otherwise: what a core is given for a long time is what
+// others wait for; a GPU has room for hundreds.
+inline constexpr int kGangSizeOnCpu = 8;
+inline constexpr int kGangSizeOnCuda = 256;
 
 struct WorkerOptions {
   // Where the coordinator is.
@@ -27,13 +28,14 @@ struct WorkerOptions {
   std::string device = "auto";
   // 1..kSlotsMax; 0: one a core for "cpu", one for "cuda:N".
   int slots = 0;
-  // 1..kGangSizeMax of trainer.h.
-  int gang_size_max = kGangSizeDefault;
+  // 1..kGangSizeMax of trainer.h, all of which step together. 0: by the device, and as
+  // many step together as is the fastest.
+  int gang_size_max = 0;
   // 1..128 characters; empty: host name and process id.
   std::string name;
   // What sweeps may require. At most kLabelsMax, each as in Requirements of sweep.proto.
   std::vector<std::string> labels;
-  // Of the device; for "cpu" the machine's. Negative: as detected.
+  // Of the device; for "cpu" the machine's; shared by the slots. Negative: as detected.
   int64_t memory_bytes = -1;
   // Between two checkpoints of a job. 0: only those that hand it back are made.
   std::chrono::milliseconds checkpoint_interval{60'000};

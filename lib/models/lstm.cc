@@ -1,20 +1,29 @@
 #include "lib/models/lstm.h"
 
+#include <ATen/Dispatch.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "lib/models/job_tensor.h"
 #include "lib/models/lstm_kernel.h"
+#include "lib/models/lstm_sorted.h"
+#include "lib/models/matrix.h"
 
 namespace modlab {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+// Samples that go through all steps together: what a step computes of them stays in the
+// cache.
+constexpr int64_t kTile = 64;
 
 struct Sizes {
   Sizes(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& routing,
@@ -27,7 +36,8 @@ struct Sizes {
         hidden(width - inputs),
         steps(length),
         samples(input.size(2) / length),
-        padded((samples + kLstmSamples - 1) / kLstmSamples * kLstmSamples),
+        tiles((samples + kTile - 1) / kTile),
+        tile((samples + tiles * kLstmSamples - 1) / (tiles * kLstmSamples) * kLstmSamples),
         scored(is_scored) {}
 
   // The scores need what comes of the input and what comes of the hidden state:
@@ -35,185 +45,198 @@ struct Sizes {
   int64_t products() const { return scored ? 2 : 1; }
   int64_t product_begin(int64_t i) const { return i == 0 ? 0 : inputs; }
   int64_t product_width(int64_t i) const { return !scored ? width : i == 0 ? inputs : hidden; }
-  LstmSizes kernel() const { return {modules, hidden, padded}; }
+  // Of all samples [0, samples), those of a tile.
+  int64_t count(int64_t of_tile) const {
+    return std::max(int64_t{0}, std::min(tile, samples - of_tile * tile));
+  }
+  LstmSizes kernel() const { return {modules, hidden, tile}; }
 
   int64_t jobs, modules, inputs;
   int64_t rows;   // 4 M h
   int64_t width;  // E + h
   int64_t hidden, steps, samples;
-  int64_t padded;  // samples and columns of zeros
+  int64_t tiles;
+  int64_t tile;  // samples of one; columns of zeros where there are no more
   bool scored;
 };
 
-// Work is done step by step, so a step's samples are put together.
-// [J, F, T] -> [J N, F, padded], into rows [begin, begin + F) of the first N of
-// every job's steps in `packed`.
-void Pack(const Sizes& sizes, const at::Tensor& features, const at::Tensor& packed,
-          int64_t begin = 0) {
-  const int64_t count = features.size(1);
-  packed.view({sizes.jobs, -1, packed.size(1), sizes.padded})
-      .narrow(1, 0, sizes.steps)
-      .narrow(2, begin, count)
-      .narrow(3, 0, sizes.samples)
-      .copy_(features.reshape({sizes.jobs, count, sizes.steps, sizes.samples}).transpose(1, 2));
+// Packed tensors are [J, tiles, steps, F, tile].
+at::Tensor Zeros(const Sizes& sizes, int64_t steps, int64_t features,
+                 const at::TensorOptions& options) {
+  return at::zeros({sizes.jobs, sizes.tiles, steps, features, sizes.tile}, options);
 }
 
-// The way back, from steps [first, first + N).
-at::Tensor Unpack(const Sizes& sizes, const at::Tensor& packed, int64_t begin, int64_t count,
-                  int64_t first = 0) {
-  return packed.view({sizes.jobs, -1, packed.size(1), sizes.padded})
-      .narrow(1, first, sizes.steps)
-      .narrow(2, begin, count)
-      .narrow(3, 0, sizes.samples)
-      .transpose(1, 2)
-      .reshape({sizes.jobs, count, sizes.steps * sizes.samples});
+// The matrix [F, tile] of a step.
+template <typename Real>
+Matrix<Real> StepOf(const at::Tensor& packed, int64_t job, int64_t tile, int64_t step) {
+  return {packed.data_ptr<Real>() + job * packed.stride(0) + tile * packed.stride(1) +
+              step * packed.stride(2),
+          packed.size(4)};
 }
 
-// What the forward pass computes and the backward pass looks up. Contiguous.
+// Calls visit(numbers of [J, F, T], numbers of `packed`, how many) for each run of
+// numbers that lie together in both: row f there is row `row` + f here, and step t step
+// `step` + t.
+template <typename Real, typename Visit>
+void ForEachRun(const Sizes& sizes, const at::Tensor& features, const at::Tensor& packed,
+                int64_t row, int64_t step, const Visit& visit) {
+  const int64_t count = features.size(1), columns = sizes.steps * sizes.samples;
+  for (int64_t job = 0; job < sizes.jobs; ++job) {
+    for (int64_t tile = 0; tile < sizes.tiles; ++tile) {
+      for (int64_t t = 0; t < sizes.steps; ++t) {
+        Real* in_packed = StepOf<Real>(packed, job, tile, step + t).From(row, 0).data;
+        Real* in_features = JobOf<Real>(features, job, t * sizes.samples + tile * sizes.tile);
+        for (int64_t f = 0; f < count; ++f) {
+          visit(in_features, in_packed, sizes.count(tile));
+          in_features += columns;
+          in_packed += sizes.tile;
+        }
+      }
+    }
+  }
+}
+
+template <typename Real>
+void Pack(const Sizes& sizes, const at::Tensor& features, const at::Tensor& packed) {
+  ForEachRun<Real>(sizes, features, packed, 0, 0,
+                   [](const Real* from, Real* to, int64_t count) { std::copy_n(from, count, to); });
+}
+
+// The way back, of rows [row, row + features) and steps from `step` on.
+template <typename Real>
+at::Tensor Unpack(const Sizes& sizes, const at::Tensor& packed, int64_t row, int64_t features,
+                  int64_t step) {
+  at::Tensor unpacked =
+      at::empty({sizes.jobs, features, sizes.steps * sizes.samples}, packed.options());
+  ForEachRun<Real>(sizes, unpacked, packed, row, step,
+                   [](Real* to, const Real* from, int64_t count) { std::copy_n(from, count, to); });
+  return unpacked;
+}
+
+// What the forward pass computes and the backward pass looks up.
 struct Tape {
-  at::Tensor weight[2];     // [J, 4 M h, width of the product]
-  at::Tensor score_weight;  // [J, M, 8h]; undefined if p is given
-  at::Tensor state;         // [J (N + 1), E + h, padded] input, and hidden state before it
-  at::Tensor cell;          // [J (N + 1), h, padded] before every step, and after the last
-  at::Tensor p;             // [J N, M, padded]
-  // The products, each [1, 4 M h, padded]: product 0 and, if there is one, 1 of every
-  // step, or of the last step alone. Most of the memory; the allocator returns what is
-  // too large to the system, so they are not one tensor.
+  at::Tensor weight;        // [J, 4 M h, E + h]
+  at::Tensor score_weight;  // [J, M, 8h]; empty if p is given
+  at::Tensor state;         // [.., N + 1, E + h, tile] input, and hidden state before it
+  at::Tensor cell;          // [.., N + 1, h, tile] before every step, and after the last
+  at::Tensor p;             // [.., N, M, tile]
+  // The products of each job and tile, [1, 1, N products, 4 M h, tile]; or of the last
+  // step alone. Most of the memory; the allocator returns what is too large to the
+  // system, so they are not one tensor.
   std::vector<at::Tensor> gates;
 
   void AppendTo(variable_list* list) const {
-    list->insert(list->end(), {weight[0], weight[1], score_weight, state, cell, p});
+    list->insert(list->end(), {weight, score_weight, state, cell, p});
     list->insert(list->end(), gates.begin(), gates.end());
   }
   static Tape From(variable_list::const_iterator begin, variable_list::const_iterator end) {
-    return {{begin[0], begin[1]}, begin[2], begin[3], begin[4], begin[5], {begin + 6, end}};
+    return {begin[0], begin[1], begin[2], begin[3], begin[4], {begin + 5, end}};
   }
-  const at::Tensor& product(const Sizes& sizes, int64_t step, int64_t i) const {
-    return gates[static_cast<size_t>(step * sizes.products() + i) % gates.size()];
+  template <typename Real>
+  Matrix<Real> product(const Sizes& sizes, int64_t job, int64_t tile, int64_t t, int64_t i) const {
+    const at::Tensor& of = gates[static_cast<size_t>(job * sizes.tiles + tile) % gates.size()];
+    return StepOf<Real>(of, 0, 0, (t * sizes.products() + i) % of.size(2));
   }
 };
 
-// Block i of a packed tensor, [1, F, padded].
-at::Tensor Block(const at::Tensor& packed, int64_t i) { return packed.narrow(0, i, 1); }
-
 template <typename Real>
-Real* Data(const at::Tensor& packed, int64_t i) {
-  return packed.defined() ? packed.data_ptr<Real>() + i * packed.stride(0) : nullptr;
-}
-
-template <typename Real>
-LstmStep<Real> StepOf(const Sizes& sizes, const Tape& tape, int64_t job, int64_t t) {
-  const int64_t step = job * sizes.steps + t, state = job * (sizes.steps + 1) + t;
+LstmStep<Real> KernelStep(const Sizes& sizes, const Tape& tape, int64_t job, int64_t tile,
+                          int64_t t) {
   LstmStep<Real> arrays;
-  arrays.from_input = Data<Real>(tape.product(sizes, step, 0), 0);
-  if (sizes.scored) arrays.from_hidden = Data<Real>(tape.product(sizes, step, 1), 0);
-  arrays.score_weight = Data<Real>(tape.score_weight, job);
-  arrays.cell_before = Data<Real>(tape.cell, state);
-  arrays.p = Data<Real>(tape.p, step);
-  arrays.hidden = Data<Real>(tape.state, state + 1) + sizes.inputs * sizes.padded;
-  arrays.cell = Data<Real>(tape.cell, state + 1);
+  arrays.from_input = tape.product<Real>(sizes, job, tile, t, 0).data;
+  if (sizes.scored) arrays.from_hidden = tape.product<Real>(sizes, job, tile, t, 1).data;
+  arrays.score_weight = JobOf<Real>(tape.score_weight, job);
+  arrays.cell_before = StepOf<Real>(tape.cell, job, tile, t).data;
+  arrays.p = StepOf<Real>(tape.p, job, tile, t).data;
+  arrays.hidden = StepOf<Real>(tape.state, job, tile, t + 1).From(sizes.inputs, 0).data;
+  arrays.cell = StepOf<Real>(tape.cell, job, tile, t + 1).data;
   return arrays;
 }
 
 // `keep`: all that the backward pass needs.
+template <typename Real>
 Tape Forward(const Sizes& sizes, const at::Tensor& input, const at::Tensor& weight,
              const at::Tensor& routing, bool keep) {
   const at::TensorOptions options = input.options();
-  const int64_t steps = sizes.jobs * sizes.steps;
   Tape tape;
-  for (int64_t i = 0; i < sizes.products(); ++i) {
-    tape.weight[i] = weight.narrow(2, sizes.product_begin(i), sizes.product_width(i)).contiguous();
+  tape.weight = ByJob(weight);
+  tape.score_weight = sizes.scored ? ByJob(routing) : at::empty({0}, options);
+  for (int64_t i = 0; i < (keep ? sizes.jobs * sizes.tiles : 1); ++i) {
+    tape.gates.push_back(at::empty(
+        {1, 1, sizes.products() * (keep ? sizes.steps : 1), sizes.rows, sizes.tile}, options));
   }
-  for (int64_t i = 0; i < sizes.products() * (keep ? steps : 1); ++i) {
-    tape.gates.push_back(at::empty({1, sizes.rows, sizes.padded}, options));
-  }
-  tape.state = at::zeros({steps + sizes.jobs, sizes.width, sizes.padded}, options);
-  tape.cell = at::zeros({steps + sizes.jobs, sizes.hidden, sizes.padded}, options);
-  tape.p = at::zeros({steps, sizes.modules, sizes.padded}, options);
-  Pack(sizes, input, tape.state);
-  if (sizes.scored) {
-    tape.score_weight = routing.contiguous();
-  } else {
-    Pack(sizes, routing, tape.p);
-  }
+  tape.state = Zeros(sizes, sizes.steps + 1, sizes.width, options);
+  tape.cell = Zeros(sizes, sizes.steps + 1, sizes.hidden, options);
+  tape.p = Zeros(sizes, sizes.steps, sizes.modules, options);
+  Pack<Real>(sizes, ByJob(input), tape.state);
+  if (!sizes.scored) Pack<Real>(sizes, ByJob(routing), tape.p);
   for (int64_t job = 0; job < sizes.jobs; ++job) {
-    for (int64_t t = 0; t < sizes.steps; ++t) {
-      const at::Tensor state = Block(tape.state, job * (sizes.steps + 1) + t);
-      for (int64_t i = 0; i < sizes.products(); ++i) {
-        at::Tensor gates = tape.product(sizes, job * sizes.steps + t, i);
-        at::bmm_out(gates, Block(tape.weight[i], job),
-                    state.narrow(1, sizes.product_begin(i), sizes.product_width(i)));
-      }
-      if (input.scalar_type() == at::kFloat) {
-        LstmForward(sizes.kernel(), StepOf<float>(sizes, tape, job, t));
-      } else {
-        LstmForward(sizes.kernel(), StepOf<double>(sizes, tape, job, t));
+    const Matrix<const Real> of_weight{JobOf<Real>(tape.weight, job), sizes.width};
+    for (int64_t tile = 0; tile < sizes.tiles; ++tile) {
+      for (int64_t t = 0; t < sizes.steps; ++t) {
+        const Matrix<const Real> state = StepOf<Real>(tape.state, job, tile, t);
+        for (int64_t i = 0; i < sizes.products(); ++i) {
+          const int64_t begin = sizes.product_begin(i);
+          Multiply(sizes.rows, sizes.tile, sizes.product_width(i), of_weight.From(0, begin),
+                   state.From(begin, 0), Real{0}, tape.product<Real>(sizes, job, tile, t, i));
+        }
+        LstmForward(sizes.kernel(), KernelStep<Real>(sizes, tape, job, tile, t));
       }
     }
   }
   return tape;
 }
 
-// Gradients, packed like what they belong to in Tape.
+// Gradients by what is named alike in Tape.
 struct Gradients {
-  at::Tensor weight[2];
+  at::Tensor weight;
   at::Tensor score_weight;
-  at::Tensor state;   // [J N, E + h, padded]
-  at::Tensor hidden;  // [J N, h, padded] of what each step gives; in and out
+  at::Tensor state;   // [.., N, E + h, tile]
+  at::Tensor hidden;  // [.., N, h, tile] of what each step gives; in and out
   at::Tensor p;
-  at::Tensor gates[2];  // [1, 4 M h, padded] of one step
-  at::Tensor cell;      // [1, h, padded] of one step
 };
 
 template <typename Real>
-void BackwardStep(const Sizes& sizes, const Tape& tape, int64_t job, int64_t t,
-                  const Gradients& gradients) {
-  const int64_t step = job * sizes.steps + t;
-  LstmStepGradient<Real> arrays;
-  arrays.hidden = Data<Real>(gradients.hidden, step);
-  arrays.cell = Data<Real>(gradients.cell, 0);
-  arrays.from_input = Data<Real>(gradients.gates[0], 0);
-  arrays.from_hidden = Data<Real>(gradients.gates[1], 0);
-  arrays.p = Data<Real>(gradients.p, step);
-  arrays.score_weight = Data<Real>(gradients.score_weight, job);
-  LstmBackward(sizes.kernel(), StepOf<Real>(sizes, tape, job, t), arrays);
-}
-
 Gradients Backward(const Sizes& sizes, const Tape& tape, const at::Tensor& d_hidden) {
   const at::TensorOptions options = d_hidden.options();
-  const int64_t steps = sizes.jobs * sizes.steps;
   Gradients gradients;
-  for (int64_t i = 0; i < sizes.products(); ++i) {
-    gradients.weight[i] = at::zeros_like(tape.weight[i]);
-    gradients.gates[i] = at::empty({1, sizes.rows, sizes.padded}, options);
-  }
-  if (sizes.scored) gradients.score_weight = at::zeros_like(tape.score_weight);
-  gradients.state = at::empty({steps, sizes.width, sizes.padded}, options);
-  gradients.hidden = at::zeros({steps, sizes.hidden, sizes.padded}, options);
-  gradients.p = at::empty({steps, sizes.modules, sizes.padded}, options);
-  gradients.cell = at::empty({1, sizes.hidden, sizes.padded}, options);
-  Pack(sizes, d_hidden, gradients.hidden);
+  gradients.weight = at::zeros(tape.weight.sizes(), options);
+  gradients.score_weight = at::zeros(tape.score_weight.sizes(), options);
+  gradients.state = Zeros(sizes, sizes.steps, sizes.width, options);
+  gradients.hidden = Zeros(sizes, sizes.steps, sizes.hidden, options);
+  gradients.p = Zeros(sizes, sizes.steps, sizes.modules, options);
+  Pack<Real>(sizes, ByJob(d_hidden), gradients.hidden);
+  const at::Tensor of_cell = at::empty({sizes.hidden, sizes.tile}, options);
+  const at::Tensor of_gates = at::empty({1, 1, sizes.products(), sizes.rows, sizes.tile}, options);
   for (int64_t job = 0; job < sizes.jobs; ++job) {
-    gradients.cell.zero_();
-    for (int64_t t = sizes.steps - 1; t >= 0; --t) {
-      if (options.dtype() == at::kFloat) {
-        BackwardStep<float>(sizes, tape, job, t, gradients);
-      } else {
-        BackwardStep<double>(sizes, tape, job, t, gradients);
-      }
-      const at::Tensor state = Block(tape.state, job * (sizes.steps + 1) + t);
-      const at::Tensor d_state = Block(gradients.state, job * sizes.steps + t);
-      // The products of a step while its gradients are still in the cache.
-      for (int64_t i = 0; i < sizes.products(); ++i) {
-        const int64_t begin = sizes.product_begin(i), width = sizes.product_width(i);
-        at::Tensor d_part = d_state.narrow(1, begin, width);
-        at::bmm_out(d_part, Block(tape.weight[i], job).transpose(1, 2), gradients.gates[i]);
-        Block(gradients.weight[i], job)
-            .baddbmm_(gradients.gates[i], state.narrow(1, begin, width).transpose(1, 2));
-      }
-      if (t > 0) {
-        Block(gradients.hidden, job * sizes.steps + t - 1)
-            .add_(d_state.narrow(1, sizes.inputs, sizes.hidden));
+    const Matrix<const Real> weight{JobOf<Real>(tape.weight, job), sizes.width};
+    const Matrix<Real> d_weight{JobOf<Real>(gradients.weight, job), sizes.width};
+    for (int64_t tile = 0; tile < sizes.tiles; ++tile) {
+      of_cell.zero_();
+      for (int64_t t = sizes.steps - 1; t >= 0; --t) {
+        LstmStepGradient<Real> arrays;
+        arrays.hidden = StepOf<Real>(gradients.hidden, job, tile, t).data;
+        arrays.cell = of_cell.data_ptr<Real>();
+        arrays.from_input = StepOf<Real>(of_gates, 0, 0, 0).data;
+        if (sizes.scored) arrays.from_hidden = StepOf<Real>(of_gates, 0, 0, 1).data;
+        arrays.p = StepOf<Real>(gradients.p, job, tile, t).data;
+        arrays.score_weight = JobOf<Real>(gradients.score_weight, job);
+        LstmBackward(sizes.kernel(), KernelStep<Real>(sizes, tape, job, tile, t), arrays);
+
+        const Matrix<const Real> state = StepOf<Real>(tape.state, job, tile, t);
+        const Matrix<Real> d_state = StepOf<Real>(gradients.state, job, tile, t);
+        for (int64_t i = 0; i < sizes.products(); ++i) {
+          const int64_t begin = sizes.product_begin(i), width = sizes.product_width(i);
+          const Matrix<const Real> d_gates = StepOf<Real>(of_gates, 0, 0, i);
+          Multiply(width, sizes.tile, sizes.rows, weight.From(0, begin).t(), d_gates, Real{0},
+                   d_state.From(begin, 0));
+          Multiply(sizes.rows, width, sizes.tile, d_gates, state.From(begin, 0).t(), Real{1},
+                   d_weight.From(0, begin));
+        }
+        if (t == 0) continue;
+        const Real* const from = d_state.From(sizes.inputs, 0).data;
+        Real* const to = StepOf<Real>(gradients.hidden, job, tile, t - 1).data;
+        for (int64_t i = 0; i < sizes.hidden * sizes.tile; ++i) to[i] += from[i];
       }
     }
   }
@@ -224,16 +247,21 @@ class LstmFunction : public torch::autograd::Function<LstmFunction> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& input,
                                const at::Tensor& weight, const at::Tensor& routing, bool scored,
-                               int64_t length) {
+                               int64_t length, bool keep) {
     const Sizes sizes(input, weight, routing, scored, length);
-    const Tape tape = Forward(sizes, input, weight, routing, /*keep=*/true);
-    variable_list saved = {input, weight, routing};
-    tape.AppendTo(&saved);
-    context->save_for_backward(std::move(saved));
+    at::Tensor hidden, p;
+    AT_DISPATCH_FLOATING_TYPES(input.scalar_type(), "Lstm", [&] {
+      const Tape tape = Forward<scalar_t>(sizes, input, weight, routing, keep);
+      hidden = Unpack<scalar_t>(sizes, tape.state, sizes.inputs, sizes.hidden, /*step=*/1);
+      p = scored ? Unpack<scalar_t>(sizes, tape.p, 0, sizes.modules, 0) : routing.detach();
+      if (keep) {
+        variable_list saved = {input, weight, routing};
+        tape.AppendTo(&saved);
+        context->save_for_backward(std::move(saved));
+      }
+    });
     context->saved_data["scored"] = scored;
     context->saved_data["length"] = length;
-    at::Tensor hidden = Unpack(sizes, tape.state, sizes.inputs, sizes.hidden, /*first=*/1);
-    at::Tensor p = Unpack(sizes, tape.p, 0, sizes.modules);
     context->mark_non_differentiable({p});
     return {hidden, p};
   }
@@ -242,13 +270,16 @@ class LstmFunction : public torch::autograd::Function<LstmFunction> {
     const variable_list saved = context->get_saved_variables();
     const Sizes sizes(saved[0], saved[1], saved[2], context->saved_data["scored"].toBool(),
                       context->saved_data["length"].toInt());
-    const Gradients gradients =
-        Backward(sizes, Tape::From(saved.begin() + 3, saved.end()), d_outputs[0]);
-    const at::Tensor weight =
-        sizes.scored ? at::cat({gradients.weight[0], gradients.weight[1]}, 2) : gradients.weight[0];
-    const at::Tensor routing =
-        sizes.scored ? gradients.score_weight : Unpack(sizes, gradients.p, 0, sizes.modules);
-    return {Unpack(sizes, gradients.state, 0, sizes.inputs), weight, routing, {}, {}};
+    const Tape tape = Tape::From(saved.begin() + 3, saved.end());
+    at::Tensor input, routing, weight;
+    AT_DISPATCH_FLOATING_TYPES(d_outputs[0].scalar_type(), "LstmBackward", [&] {
+      const Gradients gradients = Backward<scalar_t>(sizes, tape, d_outputs[0]);
+      input = Unpack<scalar_t>(sizes, gradients.state, 0, sizes.inputs, 0);
+      weight = gradients.weight;
+      routing = sizes.scored ? gradients.score_weight
+                             : Unpack<scalar_t>(sizes, gradients.p, 0, sizes.modules, 0);
+    });
+    return {input, weight, routing, {}, {}, {}};
   }
 };
 
@@ -256,23 +287,13 @@ class LstmFunction : public torch::autograd::Function<LstmFunction> {
 
 LstmOutput Lstm(const LstmInput& in) {
   if (!in.input.is_cpu()) return ComposedLstm(in);
-  const bool differentiated =
+  if (in.one_hot) return {SortedLstm(in), in.routing};
+  const bool keep =
       at::GradMode::is_enabled() &&
       (in.input.requires_grad() || in.weight.requires_grad() || in.routing.requires_grad());
-  LstmOutput output;
-  if (differentiated) {
-    variable_list outputs =
-        LstmFunction::apply(in.input, in.weight, in.routing, in.scored, in.length);
-    output = {outputs[0], outputs[1]};
-  } else {
-    at::NoGradGuard no_grad;
-    const Sizes sizes(in.input, in.weight, in.routing, in.scored, in.length);
-    const Tape tape = Forward(sizes, in.input, in.weight, in.routing, /*keep=*/false);
-    output.hidden = Unpack(sizes, tape.state, sizes.inputs, sizes.hidden, /*first=*/1);
-    output.p = Unpack(sizes, tape.p, 0, sizes.modules);
-  }
-  if (!in.scored) output.p = in.routing;
-  return output;
+  const variable_list outputs =
+      LstmFunction::apply(in.input, in.weight, in.routing, in.scored, in.length, keep);
+  return {outputs[0], in.scored ? outputs[1] : in.routing};
 }
 
 LstmOutput ComposedLstm(const LstmInput& in) {

@@ -22,6 +22,9 @@ struct LstmInput {
   // then from the hidden state. Otherwise p, [J, M, T].
   at::Tensor routing;
   bool scored = false;
+  // p is one-hot and not scored: nothing differentiates through it, and only the cell that
+  // it names is computed.
+  bool one_hot = false;
   int64_t length = 1;  // N
 };
 

@@ -93,6 +93,26 @@ TEST_P(LstmTest, WithoutGradientsTheBitsAreTheSame) {
   }
 }
 
+TEST_P(LstmTest, OfAOneHotMixtureOnlyTheChosenCellsAreComputedAndNothingChanges) {
+  at::manual_seed(9);
+  const Shape& shape = GetParam();
+  LstmInput in = RandomInput(shape, /*scored=*/false, at::kDouble);
+  const int64_t columns = shape.length * shape.samples;
+  in.routing = at::one_hot(at::randint(shape.modules, {shape.jobs, columns}), shape.modules)
+                   .transpose(1, 2)
+                   .contiguous()
+                   .to(at::kDouble);
+  const Result plain = Compute(in, ComposedLstm);
+  in.one_hot = true;
+  const Result fast = Compute(in, Lstm);
+  EXPECT_LT(Distance(fast.output.hidden, plain.output.hidden), 1e-12);
+  for (size_t i = 0; i < 2; ++i) {  // input and weight
+    EXPECT_LT(Distance(fast.gradients[i], plain.gradients[i]), 1e-12) << "gradient " << i;
+  }
+  at::NoGradGuard no_grad;
+  EXPECT_TRUE(at::equal(Lstm(in).hidden, fast.output.hidden));
+}
+
 // A job must not notice its gang mates.
 TEST_P(LstmTest, AJobAloneHasTheSameBits) {
   at::manual_seed(7);

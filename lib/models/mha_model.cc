@@ -7,6 +7,7 @@
 
 #include "lib/config/widths.h"
 #include "lib/models/attention.h"
+#include "lib/models/layer.h"
 #include "lib/models/mixture.h"
 #include "lib/models/router.h"
 
@@ -28,8 +29,6 @@ class MhaNetwork : public Network {
         modules_(config.modules()),
         heads_(config.heads()),
         head_width_(HeadWidth(config)),
-        hidden_width_(ModuleHiddenWidth(config)),
-        input_dim_(InputDim(config)),
         mixture_("model.out_proj.2", router, parameters) {
     FoldEncoder();
     StackModules();
@@ -47,20 +46,8 @@ class MhaNetwork : public Network {
  private:
   const at::Tensor& Get(const char* name) const { return parameters_.at(name); }
 
+  // The encoder's last layer meets the modules' first: four layers of one input.
   void FoldEncoder() {
-    const int64_t jobs = parameters_.jobs(), R = Get("encoder.0.weight").size(2) - input_dim_;
-    const at::Tensor& encoder = Get("encoder.0.weight");  // [J, e, C + R]
-
-    // Each token has one rule, so what all tokens share goes into the rules' columns.
-    // One more unit is always 1: what follows needs no bias either.
-    const at::Tensor of_rule =
-        encoder.narrow(2, input_dim_, R) + Get("encoder.0.bias").unsqueeze(-1);
-    const at::Tensor one = at::cat({at::zeros({jobs, 1, input_dim_}, encoder.options()),
-                                    at::ones({jobs, 1, R}, encoder.options())},
-                                   2);
-    encode_ = at::cat({at::cat({encoder.narrow(2, 0, input_dim_), of_rule}, 2), one}, 1);
-
-    // The encoder's last layer meets the modules' first: four layers of one input.
     const double scale = 1.0 / std::sqrt(static_cast<double>(head_width_));
     const at::Tensor weight =
         at::cat({Get("model.query_net.weight") * scale, Get("model.key_net.weight"),
@@ -68,49 +55,45 @@ class MhaNetwork : public Network {
                 1);  // [J, 3A + M h, e]
     const at::Tensor bias = at::cat({Get("model.query_net.bias") * scale, Get("model.key_net.bias"),
                                      Get("model.value_net.bias"), Get("model.in_.bias")},
-                                    1)
-                                .unsqueeze(-1);
-    project_ = at::cat({at::bmm(weight, Get("encoder.2.weight")),
-                        at::baddbmm(bias, weight, Get("encoder.2.bias").unsqueeze(-1))},
-                       2);
+                                    1);
+    project_ = Layer({weight, {}, Get("encoder.2.weight"), /*relu=*/false, {}});
+    const at::Tensor encoder_bias = Get("encoder.2.bias").unsqueeze(-1);
+    project_bias_ = Layer({weight, bias, encoder_bias, /*relu=*/false, {}}).squeeze(-1);
   }
 
   void StackModules() {
-    const int64_t jobs = parameters_.jobs();
     if (router_ != nullptr) {
-      const at::Tensor& weight = Get("model.out_proj.0.w");  // [J, M, (H + 1) h, I]
-      first_ = weight.transpose(2, 3).reshape({jobs * modules_, hidden_width_, weight.size(2)});
-      first_bias_ = Get("model.out_proj.0.b").view({jobs * modules_, hidden_width_, 1});
+      first_ = Get("model.out_proj.0.w").transpose(2, 3);
+      first_bias_ = Get("model.out_proj.0.b").squeeze(1);
     } else {
       first_ = Get("model.out_proj.0.weight");
-      first_bias_ = Get("model.out_proj.0.bias").unsqueeze(-1);
+      first_bias_ = Get("model.out_proj.0.bias");
     }
   }
 
   // What the modules compute before their last layer, [J, M I, T].
   at::Tensor Hidden(const Batch& batch) const {
-    const int64_t jobs = batch.jobs(), columns = batch.columns();
-    const at::Tensor encoded =
-        at::relu(at::bmm(encode_, at::cat({batch.input, batch.rule}, 1)));  // [J, e + 1, T]
+    const at::Tensor encoded = Layer({Get("encoder.0.weight"),
+                                      Get("encoder.0.bias"),
+                                      at::cat({batch.input, batch.rule}, 1),
+                                      /*relu=*/true,
+                                      {}});
     const AttentionShape shape{modules_, heads_, head_width_, batch.length};
-    const at::Tensor joined = Attend(at::bmm(project_, encoded), shape)
-                                  .view({jobs * modules_, (heads_ + 1) * head_width_, columns});
-    return at::relu(at::baddbmm(first_bias_, first_, joined))
-        .view({jobs, modules_ * hidden_width_, columns});
+    const at::Tensor joined =
+        Attend(Layer({project_, project_bias_, encoded, /*relu=*/false, {}}), shape);
+    return Layer({first_, first_bias_, joined, /*relu=*/true, {}});
   }
 
   const Parameters& parameters_;
   const Router* const router_;
   const int64_t modules_;
-  const int64_t heads_;         // H, of each module
-  const int64_t head_width_;    // h
-  const int64_t hidden_width_;  // I
-  const int64_t input_dim_;     // C
+  const int64_t heads_;       // H, of each module
+  const int64_t head_width_;  // h
   const Mixture mixture_;
-  at::Tensor encode_;      // [J, e + 1, C + R]
-  at::Tensor project_;     // [J, 3A + M h, e + 1] encoded -> query, key, value, in_
-  at::Tensor first_;       // [J M, I, (H + 1) h] heads' outputs, in_ -> hidden
-  at::Tensor first_bias_;  // [J M, I, 1]
+  at::Tensor project_;       // [J, 3A + M h, e] encoded -> query, key, value, in_
+  at::Tensor project_bias_;  // [J, 3A + M h]
+  at::Tensor first_;         // [J, M, I, (H + 1) h] heads' outputs, in_ -> hidden
+  at::Tensor first_bias_;    // [J, M, I]
 };
 
 class MhaModel : public Model {

@@ -13,6 +13,7 @@
 #include "lib/models/model.h"
 #include "lib/models/parameters.h"
 #include "lib/models/router.h"
+#include "lib/models/rule_order.h"
 
 namespace modlab {
 
@@ -30,15 +31,26 @@ class Mixture {
   Network::Output Decode(const Batch& batch, const at::Tensor& rule_code,
                          const at::Tensor& hidden) const;
 
+  // The same where the router is_given(), and module m of `hidden`, [J, K, T], computed
+  // its own columns alone: those of its rule, sorted.
+  Network::Output DecodeSorted(const Batch& batch, const RuleOrder& order,
+                               const at::Tensor& hidden) const;
+
   // p alone. `hidden` may be undefined unless the router needs it. Not for MONOLITHIC.
   at::Tensor Route(const Batch& batch, const at::Tensor& rule_code, const at::Tensor& hidden) const;
 
  private:
+  RouterInput RouteBy(const Batch& batch, const at::Tensor& rule_code,
+                      const at::Tensor& hidden) const;
+
   const Parameters& parameters_;
   const Router* const router_;
-  at::Tensor weight_;  // [J, M, K, D + score outputs]
-  at::Tensor bias_;    // [J, M, D + score outputs]
-  at::Tensor last_;    // [J, e, M K + M] (mixed hidden, p) -> decoder
+  at::Tensor weight_;        // [J, M, K, D + score outputs]
+  at::Tensor bias_;          // [J, M, D + score outputs]
+  at::Tensor score_weight_;  // [J, M, K] if the modules have score outputs
+  at::Tensor score_bias_;    // [J, M]
+  at::Tensor last_;          // [J, e, M K + M] (mixed hidden, p) -> decoder; MONOLITHIC: no p
+  at::Tensor last_bias_;     // [J, e]
 };
 
 }  // namespace modlab

@@ -4,8 +4,11 @@
 #include <utility>
 #include <vector>
 
+#include "lib/models/fold.h"
+#include "lib/models/layer.h"
 #include "lib/models/mixture.h"
 #include "lib/models/router.h"
+#include "lib/models/rule_order.h"
 
 namespace modlab {
 namespace {
@@ -17,12 +20,20 @@ class MlpNetwork : public Network {
       : parameters_(parameters),
         router_(router),
         encoder_dim_(config.encoder_dim()),
-        model_dim_(config.model_dim()),
+        modules_(config.modules()),
         mixture_("MLP.2", router, parameters) {
     Fold();
   }
 
   Output Forward(const Batch& batch) const override {
+    if (router_ != nullptr && router_->is_given() && batch.rule.is_cpu()) {
+      const RuleOrder order(batch.rule);
+      const at::Tensor units =
+          Layer({first_.view({first_.size(0), modules_, -1, first_.size(2)}),
+                 /*bias=*/{}, Coded(order.Sort(batch.input), order.Sort(batch.rule)),
+                 /*relu=*/true, order.columns()});
+      return mixture_.DecodeSorted(batch, order, units);
+    }
     return mixture_.Decode(batch, rule_code_, Hidden(batch));
   }
 
@@ -35,49 +46,47 @@ class MlpNetwork : public Network {
   const at::Tensor& Get(const char* name) const { return parameters_.at(name); }
 
   void Fold() {
-    const int64_t jobs = parameters_.jobs(), e = encoder_dim_;
-
     // A one-hot input picks a column of the rule encoder's first layer.
     const at::Tensor rule_hidden =
         at::relu(Get("encoder_operation.0.weight") + Get("encoder_operation.0.bias").unsqueeze(-1));
-    rule_code_ = at::baddbmm(Get("encoder_operation.2.bias").unsqueeze(-1),
-                             Get("encoder_operation.2.weight"), rule_hidden);
+    rule_code_ = Layer({Get("encoder_operation.2.weight"),
+                        Get("encoder_operation.2.bias"),
+                        rule_hidden,
+                        /*relu=*/false,
+                        {}});
 
-    // The modules' layers as one matrix each.
-    at::Tensor first;       // [J, M K, 3e]
-    at::Tensor first_bias;  // [J, M K, 1]
+    DigitFold fold;
     if (router_ != nullptr) {
-      first = Get("MLP.0.w").transpose(2, 3).reshape({jobs, model_dim_, 3 * e});
-      first_bias = Get("MLP.0.b").view({jobs, model_dim_, 1});
+      fold.weight = Get("MLP.0.w").transpose(2, 3);
+      fold.bias = Get("MLP.0.b").squeeze(1);
     } else {
-      first = Get("MLP.0.weight");
-      first_bias = Get("MLP.0.bias").unsqueeze(-1);
+      fold.weight = Get("MLP.0.weight").unsqueeze(1);
+      fold.bias = Get("MLP.0.bias").unsqueeze(1);
     }
-
-    // The digit encoder's last layer meets the modules' first: once for each digit.
-    const at::Tensor of_a = first.narrow(2, 0, e), of_b = first.narrow(2, e, e);
-    const at::Tensor& encoder = Get("encoder_digit.2.weight");
-    const at::Tensor encoder_bias = Get("encoder_digit.2.bias").unsqueeze(-1);
-    // Each sample has one rule, so what all samples share goes into the rule's column.
-    const at::Tensor shared = at::baddbmm(first_bias, of_a + of_b, encoder_bias);
-    const at::Tensor of_rule = at::baddbmm(shared, first.narrow(2, 2 * e, e), rule_code_);
-    first_ = at::cat({at::bmm(of_a, encoder), at::bmm(of_b, encoder), of_rule}, 2);
+    fold.digit_weight = Get("encoder_digit.2.weight");
+    fold.digit_bias = Get("encoder_digit.2.bias");
+    fold.rule_code = rule_code_;
+    first_ = FoldDigits(fold);
   }
 
   // What the modules compute before their last layer, [J, M K, T].
   at::Tensor Hidden(const Batch& batch) const {
-    const at::Tensor& weight = Get("encoder_digit.0.weight");  // [J, e, 1]
-    const at::Tensor bias = Get("encoder_digit.0.bias").unsqueeze(-1);
-    const auto code = [&](int64_t digit) {
-      return at::relu(at::addcmul(bias, batch.input.narrow(1, digit, 1), weight));
-    };
-    return at::relu(at::bmm(first_, at::cat({code(0), code(1), batch.rule}, 1)));
+    return Layer({first_, /*bias=*/{}, Coded(batch.input, batch.rule), /*relu=*/true, {}});
+  }
+
+  // What first_ is given, [J, 2e + R, T].
+  at::Tensor Coded(const at::Tensor& input, const at::Tensor& rule) const {
+    // One layer for both digits.
+    const int64_t jobs = input.size(0), e = encoder_dim_;
+    const at::Tensor weight = Get("encoder_digit.0.weight").unsqueeze(1).expand({jobs, 2, e, 1});
+    const at::Tensor bias = Get("encoder_digit.0.bias").unsqueeze(1).expand({jobs, 2, e});
+    return at::cat({Layer({weight, bias, input, /*relu=*/true, {}}), rule}, 1);
   }
 
   const Parameters& parameters_;
   const Router* const router_;
   const int64_t encoder_dim_;
-  const int64_t model_dim_;
+  const int64_t modules_;
   const Mixture mixture_;
   at::Tensor rule_code_;  // [J, e, R]
   at::Tensor first_;      // [J, M K, 2e + R] (encoded digits, rule) -> hidden

@@ -25,7 +25,8 @@ class Network {
 
   struct Output {
     at::Tensor prediction;  // [J, O, T] numbers, or logits
-    at::Tensor p;           // [J, M, T]; undefined for MONOLITHIC
+    // [J, M, T], nothing differentiates through it; undefined for MONOLITHIC.
+    at::Tensor p;
   };
   virtual Output Forward(const Batch& batch) const = 0;
 

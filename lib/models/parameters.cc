@@ -1,13 +1,24 @@
 #include "lib/models/parameters.h"
 
 #include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <utility>
 
+#include "lib/models/job_tensor.h"
 #include "lib/rules/random_stream.h"
 
 namespace modlab {
+namespace {
+
+int64_t NumbersPerJob(const std::vector<ParameterSpec>& specs) {
+  int64_t numbers = 0;
+  for (const ParameterSpec& spec : specs) numbers += spec.size();
+  return numbers;
+}
+
+}  // namespace
 
 int64_t ParameterSpec::size() const {
   int64_t size = 1;
@@ -27,13 +38,21 @@ void AddGroupLinear(const std::string& name, int64_t groups, int64_t in, int64_t
   specs->push_back({name + ".b", {1, groups, out}, in});
 }
 
+at::Tensor SelectJobs(const at::Tensor& tensor, const std::vector<int64_t>& keep) {
+  return tensor.index_select(0, at::tensor(keep, tensor.options().dtype(at::kLong)));
+}
+
 Parameters::Parameters(std::vector<ParameterSpec> specs, int64_t jobs,
                        const at::TensorOptions& options)
-    : specs_(std::move(specs)), jobs_(jobs) {
-  for (const ParameterSpec& spec : specs_) numbers_per_job_ += spec.size();
-  flat_ = at::zeros({numbers_per_job_ * jobs_}, options);
+    : Parameters(specs, at::zeros({jobs, NumbersPerJob(specs)}, options)) {}
+
+Parameters::Parameters(std::vector<ParameterSpec> specs, at::Tensor flat)
+    : specs_(std::move(specs)), flat_(std::move(flat)) {
+  int64_t offset = 0;
   for (size_t i = 0; i < specs_.size(); ++i) {
-    tensors_.push_back(Block(flat_, i, jobs_));
+    offsets_.push_back(offset);
+    offset += specs_[i].size();
+    tensors_.push_back(Block(flat_, i));
     index_.emplace(specs_[i].name, i);
   }
 }
@@ -55,47 +74,33 @@ void Parameters::Initialise(int64_t index, const v1::JobConfig& config) {
 }
 
 void Parameters::RequireGradients() {
-  flat_gradient_ = at::zeros_like(flat_);
-  for (size_t i = 0; i < specs_.size(); ++i) {
-    tensors_[i] = tensors_[i].detach();  // a leaf that shares the flat buffer
-    tensors_[i].set_requires_grad(true);
-    tensors_[i].mutable_grad() = Block(flat_gradient_, i, jobs_);
+  for (at::Tensor& tensor : tensors_) {
+    tensor = tensor.detach();  // a leaf that shares the flat buffer
+    tensor.set_requires_grad(true);
   }
 }
 
-at::Tensor Parameters::SpreadPerJob(const std::vector<double>& values) const {
-  at::Tensor spread = at::empty_like(flat_);
-  for (size_t i = 0; i < specs_.size(); ++i) {
-    at::Tensor block = Block(spread, i, jobs_);
-    for (int64_t j = 0; j < jobs_; ++j) block[j].fill_(values[j]);
+std::vector<at::Tensor> Parameters::Differentiate(const at::Tensor& loss) const {
+  std::vector<at::Tensor> gradients = torch::autograd::grad(
+      {loss}, tensors_, /*grad_outputs=*/{}, /*retain_graph=*/false, /*create_graph=*/false,
+      /*allow_unused=*/true);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    gradients[i] = gradients[i].defined() ? ByJob(gradients[i])
+                                          : at::zeros(tensors_[i].sizes(), flat_.options());
   }
-  return spread;
+  return gradients;
 }
 
-void Parameters::CopyJob(const at::Tensor& from, int64_t job, const at::Tensor& to) const {
-  at::NoGradGuard no_grad;
-  for (size_t i = 0; i < specs_.size(); ++i) {
-    Block(to, i, jobs_)[job].copy_(Block(from, i, jobs_)[job]);
-  }
+Parameters Parameters::Jobs(int64_t first, int64_t jobs) const {
+  Parameters some(specs_, flat_.narrow(0, first, jobs));
+  if (tensors_.front().requires_grad()) some.RequireGradients();
+  return some;
 }
 
-at::Tensor Parameters::SelectJobs(const at::Tensor& flat, const std::vector<int64_t>& keep) const {
-  const auto kept = static_cast<int64_t>(keep.size());
-  at::Tensor selected = at::empty({numbers_per_job_ * kept}, flat.options());
-  for (size_t i = 0; i < specs_.size(); ++i) {
-    const at::Tensor from = Block(flat, i, jobs_);
-    at::Tensor to = Block(selected, i, kept);
-    for (int64_t j = 0; j < kept; ++j) to[j].copy_(from[keep[j]]);
-  }
-  return selected;
-}
-
-at::Tensor Parameters::Block(const at::Tensor& flat, size_t spec, int64_t jobs) const {
-  int64_t offset = 0;
-  for (size_t i = 0; i < spec; ++i) offset += specs_[i].size() * jobs;
+at::Tensor Parameters::Block(const at::Tensor& flat, size_t spec) const {
   std::vector<int64_t> shape = specs_[spec].shape;
-  shape.insert(shape.begin(), jobs);
-  return flat.narrow(0, offset, specs_[spec].size() * jobs).view(shape);
+  shape.insert(shape.begin(), flat.size(0));
+  return flat.narrow(1, offsets_[spec], specs_[spec].size()).view(shape);
 }
 
 }  // namespace modlab

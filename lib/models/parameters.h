@@ -1,5 +1,6 @@
 // The trained numbers of a gang: every tensor has a leading jobs axis, and all
-// of them lie in one flat buffer, so that the optimizer is one pass.
+// of them lie in one flat buffer, so that the optimizer is one pass. A job's numbers
+// lie together, so that some jobs of a gang are a gang of their own without a copy.
 
 #ifndef MODLAB_LIB_MODELS_PARAMETERS_H_
 #define MODLAB_LIB_MODELS_PARAMETERS_H_
@@ -34,16 +35,20 @@ void AddLinear(const std::string& name, int64_t in, int64_t out, std::vector<Par
 void AddGroupLinear(const std::string& name, int64_t groups, int64_t in, int64_t out,
                     std::vector<ParameterSpec>* specs);
 
+// A copy of the rows `keep` of a tensor with a leading jobs axis.
+at::Tensor SelectJobs(const at::Tensor& tensor, const std::vector<int64_t>& keep);
+
 // Not thread-safe. Copies share storage, as tensors do.
 class Parameters {
  public:
   // Zeros for `jobs` jobs.
   Parameters(std::vector<ParameterSpec> specs, int64_t jobs, const at::TensorOptions& options);
 
-  int64_t jobs() const { return jobs_; }
+  int64_t jobs() const { return flat_.size(0); }
   const std::vector<ParameterSpec>& specs() const { return specs_; }
 
-  // The tensor [jobs, shape...]. `name` must be one of specs().
+  // The tensor [jobs, shape...]; each job's part is contiguous. `name` must be one of
+  // specs().
   const at::Tensor& at(const std::string& name) const;
   // In the order of specs().
   const std::vector<at::Tensor>& tensors() const { return tensors_; }
@@ -51,34 +56,27 @@ class Parameters {
   // Draws the initial values of job `index` from its seeds.
   void Initialise(int64_t index, const v1::JobConfig& config);
 
-  // Everything in one row: each spec's [jobs, shape...] block after the other.
+  // [jobs, numbers of a job]: in a row each spec's block after the other.
   const at::Tensor& flat() const { return flat_; }
-  // Laid out as flat().
-  const at::Tensor& flat_gradient() const { return flat_gradient_; }
-  // From now on backward() adds into flat_gradient().
+  // From now on whatever is computed with tensors() can be differentiated.
   void RequireGradients();
+  // The gradients of a scalar that was computed since, in the order and with the sizes of
+  // tensors(), each job's part contiguous. Some may share storage: do not write into them.
+  std::vector<at::Tensor> Differentiate(const at::Tensor& loss) const;
+
+  // The jobs [first, first + jobs), which share the numbers of this.
+  Parameters Jobs(int64_t first, int64_t jobs) const;
 
   // Tensor `spec` of specs(), [jobs, shape...], within a buffer laid out as flat().
-  at::Tensor Block(const at::Tensor& flat, size_t spec) const { return Block(flat, spec, jobs_); }
-
-  // A buffer laid out as flat() that holds values[j] wherever job j's numbers are.
-  at::Tensor SpreadPerJob(const std::vector<double>& values) const;
-
-  // Copies the numbers of job `job` from one buffer laid out as flat() to another.
-  void CopyJob(const at::Tensor& from, int64_t job, const at::Tensor& to) const;
-
-  // Copies the numbers of the jobs `keep` of a buffer laid out as flat() to a
-  // buffer for a gang of just these.
-  at::Tensor SelectJobs(const at::Tensor& flat, const std::vector<int64_t>& keep) const;
+  at::Tensor Block(const at::Tensor& flat, size_t spec) const;
 
  private:
-  at::Tensor Block(const at::Tensor& flat, size_t spec, int64_t jobs) const;
+  // `flat` [jobs, numbers of a job] is not copied.
+  Parameters(std::vector<ParameterSpec> specs, at::Tensor flat);
 
   std::vector<ParameterSpec> specs_;
-  int64_t jobs_;
-  int64_t numbers_per_job_ = 0;
+  std::vector<int64_t> offsets_;  // of each spec in a row
   at::Tensor flat_;
-  at::Tensor flat_gradient_;
   std::vector<at::Tensor> tensors_;
   absl::flat_hash_map<std::string, size_t> index_;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/config/widths.h"
+#include "lib/models/layer.h"
 #include "lib/models/lstm.h"
 #include "lib/models/router.h"
 
@@ -28,11 +29,11 @@ class RnnNetwork : public Network {
 
   Output Forward(const Batch& batch) const override {
     const LstmOutput states = Recur(batch);
-    const at::Tensor decoded = at::relu(
-        at::baddbmm(Get("decoder.0.bias").unsqueeze(-1), Get("decoder.0.weight"), states.hidden));
+    const at::Tensor decoded =
+        Layer({Get("decoder.0.weight"), Get("decoder.0.bias"), states.hidden, /*relu=*/true, {}});
     Output output;
     output.prediction =
-        at::baddbmm(Get("decoder.2.bias").unsqueeze(-1), Get("decoder.2.weight"), decoded);
+        Layer({Get("decoder.2.weight"), Get("decoder.2.bias"), decoded, /*relu=*/false, {}});
     if (model_ != v1::MONOLITHIC) output.p = states.p;
     return output;
   }
@@ -49,8 +50,9 @@ class RnnNetwork : public Network {
     const bool monolithic = model_ == v1::MONOLITHIC;
     const at::Tensor& of_input = Get(monolithic ? "rnn.weight_ih" : "rnn.i2h.weight");
     const at::Tensor& of_hidden = Get(monolithic ? "rnn.weight_hh" : "rnn.h2h.weight");
-    const at::Tensor weight = at::bmm(of_input, Get("encoder.2.weight"));
-    at::Tensor bias = at::bmm(of_input, Get("encoder.2.bias").unsqueeze(-1));
+    const auto fold = [&](const at::Tensor& x) { return Layer({of_input, {}, x, false, {}}); };
+    const at::Tensor weight = fold(Get("encoder.2.weight"));
+    at::Tensor bias = fold(Get("encoder.2.bias").unsqueeze(-1));
     if (monolithic) bias = bias + (Get("rnn.bias_ih") + Get("rnn.bias_hh")).unsqueeze(-1);
     weight_ = at::cat({weight, bias, of_hidden}, 2);
     if (monolithic) weight_ = ReorderGates(weight_, h);
@@ -64,15 +66,18 @@ class RnnNetwork : public Network {
   }
 
   LstmOutput Recur(const Batch& batch) const {
-    const at::Tensor code =
-        at::relu(at::baddbmm(Get("encoder.0.bias").unsqueeze(-1), Get("encoder.0.weight"),
-                             at::cat({batch.input, batch.rule}, 1)));
+    const at::Tensor code = Layer({Get("encoder.0.weight"),
+                                   Get("encoder.0.bias"),
+                                   at::cat({batch.input, batch.rule}, 1),
+                                   /*relu=*/true,
+                                   {}});
     const at::Tensor ones = at::ones({batch.jobs(), 1, batch.columns()}, code.options());
     LstmInput lstm;
     lstm.input = at::cat({code, ones}, 1);
     lstm.weight = weight_;
     lstm.length = batch.length;
     lstm.scored = model_ == v1::MODULAR;
+    lstm.one_hot = router_ != nullptr && router_->is_given();
     if (lstm.scored) {
       lstm.routing = Get("rnn.scorer.1.w").squeeze(-1);
     } else {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/config/widths.h"
+#include "lib/models/mixing.h"
 
 namespace modlab {
 namespace {
@@ -18,15 +19,13 @@ class JointScorer : public Router {
   bool needs_modules() const override { return true; }
   void AddParameters(std::vector<ParameterSpec>*) const override {}
 
-  at::Tensor Route(const Parameters&, const RouterInput& input) const override {
-    const at::Tensor weight = input.output_weight.select(-1, -1);  // [J, M, K]
-    const int64_t jobs = weight.size(0), modules = weight.size(1), units = weight.size(2);
-    // One product with a block-diagonal matrix: score m sees module m's units only.
-    const at::Tensor blocks =
-        (weight.unsqueeze(2) * at::eye(modules, weight.options()).view({1, modules, modules, 1}))
-            .view({jobs, modules, modules * units});
-    const at::Tensor bias = input.output_bias.select(-1, -1).unsqueeze(-1);  // [J, M, 1]
-    return at::softmax(at::baddbmm(bias, blocks, input.hidden), 1);
+  at::Tensor Route(const Parameters& parameters, const RouterInput& input) const override {
+    const int64_t modules = input.score_weight.size(1), units = input.hidden.size(1);
+    return MixModules(parameters, input).narrow(1, units, modules);
+  }
+
+  at::Tensor MixModules(const Parameters&, const RouterInput& input) const override {
+    return MixScored(input.hidden, input.score_weight, input.score_bias);
   }
 };
 
@@ -55,9 +54,10 @@ class SeparateScorer : public Router {
     const at::Tensor of_output = first.narrow(2, 0, model_dim_);  // [J, e, D]
     // The module's last layer and the scorer's first are both linear: multiply
     // the matrices, and the D outputs of every module are never computed.
-    const at::Tensor weight = at::bmm(input.output_weight.view({jobs, modules * units, model_dim_}),
-                                      of_output.transpose(1, 2))
-                                  .view({jobs * modules, units, encoder_dim_});
+    const at::Tensor weight =
+        at::bmm(input.output_weight.reshape({jobs, modules * units, model_dim_}),
+                of_output.transpose(1, 2))
+            .view({jobs * modules, units, encoder_dim_});
     const at::Tensor bias = at::bmm(input.output_bias, of_output.transpose(1, 2));  // [J, M, e]
     const at::Tensor of_raw = at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(-1),
                                           first.narrow(2, model_dim_, 2 + rules_),
@@ -136,6 +136,7 @@ class RuleOnly : public Router {
 // p is the rule itself. (section 2, GT-Modular)
 class Given : public Router {
  public:
+  bool is_given() const override { return true; }
   void AddParameters(std::vector<ParameterSpec>*) const override {}
   at::Tensor Route(const Parameters&, const RouterInput& input) const override {
     return input.rule;
@@ -163,6 +164,10 @@ std::unique_ptr<Router> MakeRuleOnly(const v1::JobConfig& canonical) {
 }
 
 }  // namespace
+
+at::Tensor Router::MixModules(const Parameters& parameters, const RouterInput& input) const {
+  return Mix(input.hidden, Route(parameters, input));
+}
 
 std::unique_ptr<Router> MakeRouter(const v1::JobConfig& canonical) {
   switch (canonical.model()) {

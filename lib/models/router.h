@@ -25,6 +25,8 @@ struct RouterInput {
   at::Tensor hidden;         // [J, M K, T] what the modules compute before their last layer
   at::Tensor output_weight;  // [J, M, K, D + score_outputs()] that last layer
   at::Tensor output_bias;    // [J, M, D + score_outputs()]
+  at::Tensor score_weight;   // [J, M, K] of its score outputs, if there are any
+  at::Tensor score_bias;     // [J, M]
 };
 
 // Immutable, so thread-safe.
@@ -32,13 +34,18 @@ class Router {
  public:
   virtual ~Router() = default;
 
-  // Outputs that each module computes for the router, beside its D.
+  // Outputs that each module computes for the router, beside its D: none or one.
   virtual int64_t score_outputs() const { return 0; }
   // Whether p depends on `hidden` and the module's last layer.
   virtual bool needs_modules() const { return false; }
+  // Whether p is the rule's one-hot vector, so that only the module of a sample's own
+  // rule matters.
+  virtual bool is_given() const { return false; }
   virtual void AddParameters(std::vector<ParameterSpec>* specs) const = 0;
   // p, [J, M, T]: not negative, columns sum to 1.
   virtual at::Tensor Route(const Parameters& parameters, const RouterInput& input) const = 0;
+  // The hidden units mixed by p, and p below them: Mix() of mixing.h.
+  virtual at::Tensor MixModules(const Parameters& parameters, const RouterInput& input) const;
 };
 
 // The router of a canonical config. Null for MONOLITHIC, which routes nothing, and

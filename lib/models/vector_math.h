@@ -70,6 +70,22 @@ MODLAB_INLINE float Tanh(float x) { return 1.0f - 2.0f / (1.0f + Exp(2.0f * x));
 
 MODLAB_INLINE double Tanh(double x) { return std::tanh(x); }
 
+// Of an array's beginning, in one fixed order: kLanes sums side by side.
+template <typename Real, int kLanes>
+MODLAB_INLINE Real RowSum(const Real* x, int64_t count) {
+  Real lane[kLanes] = {};
+  int64_t begin = 0;
+  for (; begin + kLanes <= count; begin += kLanes) {
+    for (int i = 0; i < kLanes; ++i) lane[i] += x[begin + i];
+  }
+  Real sum = 0;
+  for (; begin < count; ++begin) sum += x[begin];
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  }
+  return lane[0] + sum;
+}
+
 }  // namespace modlab
 
 #endif  // MODLAB_LIB_MODELS_VECTOR_MATH_H_

@@ -18,29 +18,32 @@ class Adam {
   // One step size a job. `parameters` gives the layout.
   Adam(const Parameters& parameters, const std::vector<double>& learning_rates);
 
-  // Moves parameters->flat() against parameters->flat_gradient(), by step sizes
-  // multiplied by `factor`.
-  void Step(Parameters* parameters, double factor);
+  // The jobs [first, first + jobs), which share their running means with this.
+  Adam Jobs(int64_t first, int64_t jobs) const;
 
-  // Forgets all jobs but these, given the layout before.
-  void SelectJobs(const Parameters& before, const std::vector<int64_t>& keep);
+  // Moves the parameters against gradients that Differentiate() returned, by step sizes
+  // multiplied by `factor`. `step` counts from 1. `scale`, [J, 1], multiplies each job's
+  // gradients; undefined: nothing does.
+  void Step(int64_t step, double factor, const std::vector<at::Tensor>& gradients,
+            const at::Tensor& scale, const Parameters& parameters);
 
-  // What a checkpoint keeps: the steps done, and the running means of gradients
-  // and of their squares, laid out as Parameters::flat().
-  void set_step(int64_t step) { step_ = step; }
+  // Forgets all jobs but these.
+  void SelectJobs(const std::vector<int64_t>& keep);
+
+  // What a checkpoint keeps: the running means of gradients and of their squares,
+  // laid out as Parameters::flat().
   const at::Tensor& mean() const { return mean_; }
   const at::Tensor& mean_square() const { return mean_square_; }
 
  private:
-  int64_t step_ = 0;
-  at::Tensor learning_rate_;  // laid out as Parameters::flat()
+  at::Tensor learning_rate_;  // [J, 1]
   at::Tensor mean_;
   at::Tensor mean_square_;
 };
 
-// Scales every job's gradient down to a norm of at most `norm_max`, over all its
-// parameters together. (section 3, RNN)
-void ClipGradientNorm(Parameters* parameters, double norm_max);
+// What scales every job's gradients down to a norm of at most `norm_max`, over all its
+// parameters together, [J, 1]. (section 3, RNN)
+at::Tensor ClippingScale(const std::vector<at::Tensor>& gradients, double norm_max);
 
 }  // namespace modlab
 

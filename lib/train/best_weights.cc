@@ -18,12 +18,13 @@ void BestWeights::Consider(const Parameters& parameters, size_t job, const v1::C
     Standing& best = standings_[job];
     if (best.iteration > 0 && figure >= best.figure) return;
     best = {point.iteration(), figure};
-    parameters.CopyJob(parameters.flat(), static_cast<int64_t>(job), weights_);
+    const auto row = static_cast<int64_t>(job);
+    weights_[row].copy_(parameters.flat()[row]);
   }
 }
 
-void BestWeights::SelectJobs(const Parameters& before, const std::vector<int64_t>& keep) {
-  if (kept()) weights_ = before.SelectJobs(weights_, keep);
+void BestWeights::SelectJobs(const std::vector<int64_t>& keep) {
+  if (kept()) weights_ = modlab::SelectJobs(weights_, keep);
   std::vector<Standing> standings;
   for (const int64_t job : keep) standings.push_back(standings_[static_cast<size_t>(job)]);
   standings_ = std::move(standings);

@@ -38,8 +38,8 @@ class BestWeights {
   // From a checkpoint, whose weights the caller copies into weights().
   void Restore(size_t job, const Standing& standing) { standings_[job] = standing; }
 
-  // Forgets all jobs but these, given the layout before.
-  void SelectJobs(const Parameters& before, const std::vector<int64_t>& keep);
+  // Forgets all jobs but these.
+  void SelectJobs(const std::vector<int64_t>& keep);
 
  private:
   bool by_accuracy_;

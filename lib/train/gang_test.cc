@@ -74,17 +74,22 @@ class GangTest : public testing::TestWithParam<std::tuple<Kind, v1::Target, Size
   }
 };
 
-TEST_P(GangTest, ResultsAreTheSameBitsAloneInTwoAndInSeven) {
+TEST_P(GangTest, ResultsAreTheSameBitsAloneInTwoInSevenAndInStacks) {
   std::vector<v1::JobConfig> seven;
   for (int seed = 0; seed < 7; ++seed) seven.push_back(MemberConfig(seed));
   const auto of_seven = TrainGang(seven);
   ASSERT_EQ(of_seven.size(), 7u);
   const auto of_two = TrainGang({seven[5], seven[2]});
   const auto alone = TrainGang({seven[5]});
+  TrainerLimits by_threes;
+  by_threes.stack_size = 3;
+  const auto in_stacks = TrainGang(seven, {}, by_threes);
 
   EXPECT_EQ(alone.at(0).Reproducible(), of_seven.at(5).Reproducible());
   EXPECT_EQ(of_two.at(0).Reproducible(), of_seven.at(5).Reproducible());
   EXPECT_EQ(of_two.at(1).Reproducible(), of_seven.at(2).Reproducible());
+  EXPECT_EQ(in_stacks.at(2).Reproducible(), of_seven.at(2).Reproducible());
+  EXPECT_EQ(in_stacks.at(6).Reproducible(), of_seven.at(6).Reproducible());
   EXPECT_NE(of_seven.at(2).Reproducible(), of_seven.at(5).Reproducible());
 }
 

@@ -45,9 +45,16 @@ Batch Sampler::Sample(const Draw& draw) {
   return {input_.to(device_), rule_.to(device_), target_.to(device_), draw.length};
 }
 
+Sampler Sampler::Jobs(int64_t first, int64_t jobs) const {
+  Sampler some = *this;
+  some.members_ = {members_.begin() + first, members_.begin() + first + jobs};
+  some.target_ = at::Tensor();
+  return some;
+}
+
 void Sampler::SelectJobs(const std::vector<int64_t>& keep) {
   std::vector<Member> kept;
-  for (const int64_t j : keep) kept.push_back(std::move(members_[static_cast<size_t>(j)]));
+  for (const int64_t j : keep) kept.push_back(members_[static_cast<size_t>(j)]);
   members_ = std::move(kept);
 }
 

@@ -39,12 +39,15 @@ class Sampler {
   // config and on `draw` alone.
   Batch Sample(const Draw& draw);
 
+  // Of the jobs [first, first + jobs), with buffers of its own.
+  Sampler Jobs(int64_t first, int64_t jobs) const;
+
   // Forgets all jobs but these.
   void SelectJobs(const std::vector<int64_t>& keep);
 
  private:
   struct Member {
-    std::unique_ptr<Task> task;
+    std::shared_ptr<const Task> task;
     uint32_t data_seed;
     uint32_t model_seed;
   };

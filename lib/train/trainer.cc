@@ -21,6 +21,7 @@
 #include "lib/train/evaluation.h"
 #include "lib/train/guard.h"
 #include "lib/train/sampler.h"
+#include "lib/train/stack.h"
 #include "lib/train/weights.h"
 #include "lib/weights/safetensors.h"
 
@@ -31,17 +32,6 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// The norm to which the published code clips the gradients of RNNs.
-constexpr double kRnnGradientNormMax = 1.0;
-
-// What the learning rate is multiplied by after so many steps.
-double LearningRateFactor(const v1::JobConfig& shape, int64_t steps) {
-  if (shape.halve_learning_rate_every() == 0) return 1.0;
-  const int64_t halvings = std::min<int64_t>(shape.halve_learning_rate_times(),
-                                             steps / shape.halve_learning_rate_every());
-  return std::ldexp(1.0, -static_cast<int>(halvings));
 }
 
 // Null if all are finite.
@@ -55,7 +45,9 @@ const v1::MetricValue* FirstNotFinite(
 
 class GangTrainer : public Trainer {
  public:
-  GangTrainer(const std::vector<v1::JobConfig>& configs, const at::Device& device)
+  // Stacks of `stack_size` jobs, or at most so many if that is to be measured.
+  GangTrainer(const std::vector<v1::JobConfig>& configs, const at::Device& device,
+              int64_t stack_size, bool measures)
       : configs_(configs),
         shape_(configs.front()),
         model_(MakeModel(shape_)),
@@ -68,6 +60,7 @@ class GangTrainer : public Trainer {
                       SaveIfAsked();
                       return AnyWanted();
                     }),
+        stacks_(shape_, *model_, stack_size, measures),
         measured_(configs.size(), false),
         dropped_(configs.size()) {
     std::vector<double> learning_rates;
@@ -79,6 +72,7 @@ class GangTrainer : public Trainer {
     adam_.emplace(parameters_, learning_rates);
     parameters_.RequireGradients();
     loss_sum_ = at::zeros({parameters_.jobs()}, parameters_.flat().options().dtype(at::kDouble));
+    stacks_.Set(parameters_, *adam_, sampler_, loss_sum_);
   }
 
   // Where each member left off. To be called before Run().
@@ -171,18 +165,7 @@ class GangTrainer : public Trainer {
   }
 
   void Step() {
-    const Batch batch = sampler_.Sample(
-        {StreamPurpose::kTraining, static_cast<uint64_t>(done_), shape_.batch_size(),
-         shape_.has_sequence_length() ? shape_.sequence_length() : 1});
-    parameters_.flat_gradient().zero_();
-    const Network::Output output = model_->Bind(parameters_)->Forward(batch);
-    const at::Tensor losses =
-        Losses(shape_.target(), output.prediction, batch.target).flatten(1).mean(1);  // [J]
-    // The jobs share no number, so the sum's gradient is each job's own.
-    losses.sum().backward();
-    if (shape_.architecture() == v1::RNN) ClipGradientNorm(&parameters_, kRnnGradientNormMax);
-    adam_->Step(&parameters_, LearningRateFactor(shape_, done_));
-    loss_sum_ += losses.detach();
+    stacks_.Step(done_ + 1);
     ++done_;
     measured_.assign(measured_.size(), false);
   }
@@ -190,9 +173,15 @@ class GangTrainer : public Trainer {
   // Reports a point of every member that has none of this iteration yet; those whose
   // numbers are no longer finite end here.
   void Evaluate(int64_t first, int64_t index, double speed) {
-    std::vector<v1::CurvePoint> points = evaluation_.Point(parameters_, &sampler_, index);
-    const at::Tensor loss_sum = loss_sum_.to(at::kCPU);
-    loss_sum_ = at::zeros_like(loss_sum_);
+    std::vector<v1::CurvePoint> points;
+    for (Stack& stack : stacks_.stacks()) {
+      for (v1::CurvePoint& point : evaluation_.Point(stack.parameters(), stack.sampler(), index)) {
+        points.push_back(std::move(point));
+      }
+    }
+    const at::Tensor loss_sum =
+        loss_sum_.to(at::kCPU, at::kDouble, /*non_blocking=*/false, /*copy=*/true);
+    loss_sum_.zero_();
     for (size_t j = 0; j < members_.size(); ++j) {
       if (measured_[j] || dropped_[static_cast<size_t>(members_[j])].load()) continue;
       measured_[j] = true;
@@ -236,9 +225,24 @@ class GangTrainer : public Trainer {
     dropped_[static_cast<size_t>(members_[j])].store(true);
   }
 
+  // Of the members' weights in `parameters`.
+  std::vector<v1::JobResult> Final(const Parameters& parameters) {
+    std::vector<v1::JobResult> results;
+    int64_t first = 0;
+    for (Stack& stack : stacks_.stacks()) {
+      const int64_t jobs = stack.parameters().jobs();
+      for (v1::JobResult& result :
+           evaluation_.Final(parameters.Jobs(first, jobs), stack.sampler())) {
+        results.push_back(std::move(result));
+      }
+      first += jobs;
+    }
+    return results;
+  }
+
   void Finish(double training_seconds) {
     const Clock::time_point start = Clock::now();
-    std::vector<v1::JobResult> results = evaluation_.Final(parameters_, &sampler_);
+    std::vector<v1::JobResult> results = Final(parameters_);
     std::vector<v1::JobResult> of_best;
     bool best_differs = false;
     for (size_t j = 0; j < members_.size() && best_.kept(); ++j) {
@@ -247,7 +251,7 @@ class GangTrainer : public Trainer {
     if (best_differs) {
       Parameters best(parameters_.specs(), parameters_.jobs(), parameters_.flat().options());
       best.flat().copy_(best_.weights());
-      of_best = evaluation_.Final(best, &sampler_);
+      of_best = Final(best);
     }
     for (size_t j = 0; j < members_.size(); ++j) {
       if (dropped_[static_cast<size_t>(members_[j])].load()) continue;
@@ -321,7 +325,6 @@ class GangTrainer : public Trainer {
     done_ = iteration;
     measured_[j] = checkpoint->measured;
     progress_.iteration.store(done_);
-    adam_->set_step(done_);
     best_.Restore(j, {checkpoint->best_iteration, checkpoint->best_figure});
     const auto job = static_cast<int64_t>(j);
     loss_sum_[job] = checkpoint->loss_sum;
@@ -358,23 +361,22 @@ class GangTrainer : public Trainer {
     at::NoGradGuard no_grad;
     Parameters kept(parameters_.specs(), static_cast<int64_t>(keep.size()),
                     parameters_.flat().options());
-    kept.flat().copy_(parameters_.SelectJobs(parameters_.flat(), keep));
+    kept.flat().copy_(SelectJobs(parameters_.flat(), keep));
     kept.RequireGradients();
-    adam_->SelectJobs(parameters_, keep);
+    adam_->SelectJobs(keep);
     sampler_.SelectJobs(keep);
-    best_.SelectJobs(parameters_, keep);
-    std::vector<at::Tensor> loss_sums;
+    best_.SelectJobs(keep);
+    loss_sum_ = SelectJobs(loss_sum_, keep);
     std::vector<int> members;
     std::vector<bool> measured;
     for (const int64_t j : keep) {
-      loss_sums.push_back(loss_sum_[j]);
       members.push_back(members_[static_cast<size_t>(j)]);
       measured.push_back(measured_[static_cast<size_t>(j)]);
     }
-    loss_sum_ = at::stack(loss_sums);
     members_ = std::move(members);
     measured_ = std::move(measured);
     parameters_ = std::move(kept);
+    stacks_.Set(parameters_, *adam_, sampler_, loss_sum_);
     return true;
   }
 
@@ -390,6 +392,7 @@ class GangTrainer : public Trainer {
   Evaluation evaluation_;
   std::optional<Adam> adam_;
   at::Tensor loss_sum_;                     // [J] since the last point
+  Stacks stacks_;                           // of all that is above
   std::vector<int> members_;                // [J] their indices in configs_
   int64_t done_ = 0;                        // iterations
   std::vector<bool> measured_;              // [J] has its point of iteration done_
@@ -405,7 +408,7 @@ class GangTrainer : public Trainer {
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
     const std::vector<v1::JobConfig>& configs, absl::string_view device,
-    const std::vector<std::string>& checkpoints) {
+    const std::vector<std::string>& checkpoints, const TrainerLimits& limits) {
   if (configs.empty() || configs.size() > kGangSizeMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("a gang has ", configs.size(), " jobs; allowed: 1..", kGangSizeMax));
@@ -423,27 +426,18 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(
   }
   const absl::StatusOr<std::string> resolved = ResolveDevice(device);
   if (!resolved.ok()) return resolved.status();
+  const auto jobs = static_cast<int64_t>(configs.size());
+  const absl::StatusOr<int64_t> fitting = StackThatFits(configs.front(), jobs, limits.memory_bytes);
+  if (!fitting.ok()) return fitting.status();
+  const bool measures = limits.stack_size == 0;
+  const int64_t stack_size = measures ? *fitting : std::min(limits.stack_size, *fitting);
   std::unique_ptr<GangTrainer> trainer;
   const absl::Status status = Guard([&] {
-    trainer = std::make_unique<GangTrainer>(configs, at::Device(*resolved));
+    trainer = std::make_unique<GangTrainer>(configs, at::Device(*resolved), stack_size, measures);
     return trainer->Load(checkpoints);
   });
   if (!status.ok()) return status;
   return trainer;
-}
-
-std::vector<TensorShape> ModelTensors(const v1::JobConfig& canonical) {
-  std::vector<TensorShape> tensors;
-  for (const ParameterSpec& spec : MakeModel(canonical)->Specs()) {
-    tensors.push_back({spec.name, spec.shape});
-  }
-  return tensors;
-}
-
-int64_t ParameterCount(const v1::JobConfig& canonical) {
-  int64_t count = 0;
-  for (const ParameterSpec& spec : MakeModel(canonical)->Specs()) count += spec.size();
-  return count;
 }
 
 }  // namespace modlab

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "lib/train/footprint.h"
 #include "modlab/v1/job.pb.h"
 
 namespace modlab {
@@ -57,6 +58,15 @@ struct GangProgress {
 
 inline constexpr size_t kGangSizeMax = 4096;
 
+// What results do not depend on.
+struct TrainerLimits {
+  // That the gang may take, as far as can be foreseen. 0: no limit.
+  int64_t memory_bytes = 0;
+  // Jobs that step together, up to the whole gang. 0: as many as measuring shows to be
+  // the best, and memory_bytes allows.
+  int64_t stack_size = 0;
+};
+
 // Not thread-safe but for what says otherwise. One thread creates it and runs
 // it, and does nothing else meanwhile.
 class Trainer {
@@ -69,10 +79,10 @@ class Trainer {
   //
   // INVALID_ARGUMENT: shape keys differ, no such device, or a checkpoint that is
   // damaged, of another config or of another iteration. RESOURCE_EXHAUSTED: the
-  // device cannot hold the gang; a smaller one may fit.
+  // device cannot hold the gang, or `limits` do not allow it; a smaller one may fit.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(
       const std::vector<v1::JobConfig>& configs, absl::string_view device,
-      const std::vector<std::string>& checkpoints = {});
+      const std::vector<std::string>& checkpoints = {}, const TrainerLimits& limits = {});
 
   virtual ~Trainer() = default;
 
@@ -95,19 +105,6 @@ class Trainer {
   // Thread-safe.
   virtual const GangProgress& progress() const = 0;
 };
-
-// One tensor of a model.
-struct TensorShape {
-  std::string name;
-  std::vector<int64_t> shape;
-};
-
-// The tensors of the config's model in the order in which they are stored, as
-// the paper's published code names and shapes them. Pure, thread-safe.
-std::vector<TensorShape> ModelTensors(const v1::JobConfig& canonical);
-
-// Trained numbers in the config's model.
-int64_t ParameterCount(const v1::JobConfig& canonical);
 
 }  // namespace modlab
 

@@ -105,8 +105,9 @@ class Recorder : public GangObserver {
 };
 
 inline std::map<int, MemberRecord> TrainGang(const std::vector<v1::JobConfig>& configs,
-                                             const std::vector<std::string>& checkpoints = {}) {
-  auto trainer = Trainer::Create(configs, "cpu", checkpoints);
+                                             const std::vector<std::string>& checkpoints = {},
+                                             const TrainerLimits& limits = {}) {
+  auto trainer = Trainer::Create(configs, "cpu", checkpoints, limits);
   EXPECT_TRUE(trainer.ok()) << trainer.status();
   Recorder recorder;
   const absl::Status status = (*trainer)->Run(&recorder);

@@ -400,6 +400,31 @@ TEST_F(TrainerTest, RefusesJobsOfDifferentShapes) {
   EXPECT_EQ(Trainer::Create({other}, "tpu").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(TrainerTest, WhileStacksAreMeasuredTheBitsAreTheSame) {
+  std::vector<v1::JobConfig> configs;
+  for (int seed = 0; seed < 4; ++seed) {
+    configs.push_back(Config(v1::MODULAR, v1::REGRESSION, seed));
+    configs.back().set_iterations(2500);
+    configs.back().set_eval_interval(2500);
+  }
+  const TrainerLimits together{/*memory_bytes=*/0, /*stack_size=*/4};
+  const auto measured = TrainGang(configs), stacked = TrainGang(configs, {}, together);
+  for (int member = 0; member < 4; ++member) {
+    EXPECT_EQ(measured.at(member).Reproducible(), stacked.at(member).Reproducible());
+  }
+}
+
+TEST_F(TrainerTest, AGangThatWouldNotFitIsNotBegun) {
+  const v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 0);
+  TrainerLimits tight;
+  const Footprint job = TrainingFootprint(config);
+  tight.memory_bytes = job.kept + job.step;
+  EXPECT_TRUE(Trainer::Create({config}, "cpu", {}, tight).ok());
+  const absl::Status status = Trainer::Create({config, config}, "cpu", {}, tight).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+  EXPECT_NE(std::string(status.message()).find("2 jobs of this shape"), std::string::npos);
+}
+
 TEST_F(TrainerTest, WeightsHaveThePublishedNamesAndShapes) {
   const v1::JobConfig config = Config(v1::MODULAR, v1::REGRESSION, 0);
   const auto members = TrainGang({config});

@@ -35,11 +35,6 @@ Queue::Options QueueOptions(const EngineCore::Options& options, int64_t now_us) 
   return queue;
 }
 
-// Whether the store is to blame, and not who asked.
-bool IsTrouble(const absl::Status& status) {
-  return absl::IsResourceExhausted(status) || absl::IsInternal(status);
-}
-
 }  // namespace
 
 EngineCore::EngineCore(Store* store, Store::Writer* writer, ArtifactFiles* files,

@@ -262,6 +262,27 @@ TEST_F(CoreFaultsTest, AUsersMistakeCostsNoWorkerItsStream) {
   EXPECT_EQ(Points(1), 3u);
 }
 
+TEST_F(CoreFaultsTest, WhatIsLostWithAnotherStepsTransactionIsNotTheCallersFault) {
+  const absl::StatusOr<SweepPlan> plan = PlanSweep(Request("r2", {"1"}));
+  ASSERT_TRUE(plan.ok());
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kInternal, absl::StatusCode::kResourceExhausted}) {
+    v1::UpdateSweepRequest update;
+    update.set_sweep("s-1");
+    update.set_priority(7);
+    absl::Status updated;
+    absl::Status created;
+    faulty_.LoseTransactionOnNextInsert(code);
+    Do({Step([&](Ledger* ledger, int64_t) { return UpdateSweep(update, ledger); }, &updated),
+        Step([&](Ledger* ledger,
+                 int64_t now_us) { return CreateSweep(*plan, ledger, now_us).status(); },
+             &created)});
+    EXPECT_THAT(updated, IsStatus(code));
+    EXPECT_THAT(created, IsStatus(code));
+    EXPECT_EQ(store_->GetSweep("s-1")->policy().priority(), 0);
+  }
+}
+
 TEST_F(CoreFaultsTest, NothingIsToldOfAQueueThatIsAheadOfTheDisk) {
   FakeWorker worker = Worker('a');
   faulty_.FailCommits(true);

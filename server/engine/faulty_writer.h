@@ -27,8 +27,10 @@ class FaultyWriter final : public Store::Writer {
   void FailStartAttempt(bool fail) { fail_start_ = fail; }
   // The one after the next `count` fails, once.
   void FailInsertJobAfter(int count) { inserts_left_ = count; }
-  // As SQLite may when the disk is full.
-  void LoseTransactionOnNextInsert() { lose_transaction_ = true; }
+  // As SQLite may when the disk is full, or bad.
+  void LoseTransactionOnNextInsert(absl::StatusCode code = absl::StatusCode::kResourceExhausted) {
+    lose_transaction_ = code;
+  }
   // A commit is done by the Begin() that follows.
   void DelayCommits() { delay_commits_ = true; }
   int commits() const { return commits_; }
@@ -84,9 +86,10 @@ class FaultyWriter final : public Store::Writer {
   }
   absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) override {
     if (inserts_left_ >= 0 && inserts_left_-- == 0) return absl::InternalError("the disk is odd");
-    if (lose_transaction_.exchange(false)) {
+    const absl::StatusCode lost = lose_transaction_.exchange(absl::StatusCode::kOk);
+    if (lost != absl::StatusCode::kOk) {
       inner_->Rollback();
-      return absl::ResourceExhaustedError("the disk is full");
+      return absl::Status(lost, "the disk is full, or bad");
     }
     return inner_->InsertJob(job, now_us);
   }
@@ -171,7 +174,7 @@ class FaultyWriter final : public Store::Writer {
   std::atomic<bool> commit_is_due_{false};
   std::atomic<bool> fail_loads_{false};
   std::atomic<bool> fail_start_{false};
-  std::atomic<bool> lose_transaction_{false};
+  std::atomic<absl::StatusCode> lose_transaction_{absl::StatusCode::kOk};
   std::atomic<int> inserts_left_{-1};
   std::atomic<int> commits_{0};
 };

@@ -47,9 +47,10 @@ absl::Status Ledger::Run(const Step& step, int64_t now_us) {
 
 void Ledger::UndoStep(const absl::Status& why) {
   absl::Status undone = writer_->RollbackToSavepoint();
-  // A full disk may have ended the whole transaction, and with it what earlier
-  // steps wrote.
-  if (!undone.ok()) lost_ = absl::IsResourceExhausted(why) ? why : undone;
+  if (undone.ok()) return;
+  // A bad disk may have ended the whole transaction, and with it what earlier steps
+  // wrote. Whoever waits for those has done nothing wrong.
+  lost_ = IsTrouble(why) ? why : absl::InternalError(undone.message());
 }
 
 absl::Status Ledger::Commit() {

@@ -25,6 +25,11 @@
 
 namespace modlab {
 
+// Whether the store is to blame for an error, and not who asked.
+inline bool IsTrouble(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsInternal(status);
+}
+
 class Ledger {
  public:
   using Step = std::function<absl::Status(Ledger*, int64_t now_us)>;

@@ -1,0 +1,250 @@
+#include "lib/models/fold.h"
+
+#include <ATen/Dispatch.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cstdint>
+
+#include "lib/models/job_tensor.h"
+#include "lib/models/matrix.h"
+
+namespace modlab {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+template <typename Real>
+Matrix<Real> Dense(const at::Tensor& tensor, int64_t job) {
+  return {JobOf<Real>(tensor, job), tensor.size(-1)};
+}
+
+struct DigitSizes {
+  explicit DigitSizes(const at::Tensor& weight, const at::Tensor& rule_code)
+      : jobs(weight.size(0)),
+        modules(weight.size(1)),
+        units(weight.size(2)),
+        e(weight.size(3) / 3),
+        rules(rule_code.size(2)),
+        width(2 * e + rules) {}
+  int64_t jobs, modules, units, e, rules, width;
+};
+
+template <typename Real>
+void Fold(const DigitSizes& sizes, const DigitFold& in, const at::Tensor& out) {
+  const int64_t e = sizes.e, K = sizes.units;
+  const at::Tensor both = at::empty({K}, out.options());  // of the digits' biases
+  for (int64_t job = 0; job < sizes.jobs; ++job) {
+    const Matrix<const Real> digit = Dense<Real>(in.digit_weight, job);
+    const Matrix<const Real> code = Dense<Real>(in.rule_code, job);
+    const Matrix<const Real> digit_bias{JobOf<Real>(in.digit_bias, job), 1};
+    for (int64_t m = 0; m < sizes.modules; ++m) {
+      const Matrix<const Real> weight = MatrixOf<Real>(in.weight, job, m);
+      const Matrix<Real> to{JobOf<Real>(out, job, m * K * sizes.width), sizes.width};
+      Multiply(K, e, e, weight, digit, Real{0}, to);
+      Multiply(K, e, e, weight.From(0, e), digit, Real{0}, to.From(0, e));
+      Multiply(K, sizes.rules, e, weight.From(0, 2 * e), code, Real{0}, to.From(0, 2 * e));
+      const Matrix<Real> shared{both.data_ptr<Real>(), 1};
+      Multiply(K, 1, e, weight, digit_bias, Real{0}, shared);
+      Multiply(K, 1, e, weight.From(0, e), digit_bias, Real{1}, shared);
+      const Real* const bias = JobOf<Real>(in.bias, job, m * K);
+      for (int64_t k = 0; k < K; ++k) {
+        const Real all = shared.data[k] + bias[k];
+        Real* const row = to.data + k * sizes.width + 2 * e;
+        for (int64_t r = 0; r < sizes.rules; ++r) row[r] += all;
+      }
+    }
+  }
+}
+
+// The gradients of `in` are laid out as it is.
+template <typename Real>
+void FoldBackward(const DigitSizes& sizes, const DigitFold& in, const at::Tensor& d_out,
+                  const DigitFold& gradient) {
+  const int64_t e = sizes.e, K = sizes.units;
+  for (int64_t job = 0; job < sizes.jobs; ++job) {
+    const Matrix<const Real> digit = Dense<Real>(in.digit_weight, job);
+    const Matrix<const Real> code = Dense<Real>(in.rule_code, job);
+    const Matrix<const Real> digit_bias{JobOf<Real>(in.digit_bias, job), 1};
+    const Matrix<Real> d_digit = Dense<Real>(gradient.digit_weight, job);
+    const Matrix<Real> d_code = Dense<Real>(gradient.rule_code, job);
+    const Matrix<Real> d_digit_bias{JobOf<Real>(gradient.digit_bias, job), 1};
+    for (int64_t m = 0; m < sizes.modules; ++m) {
+      const Matrix<const Real> weight = MatrixOf<Real>(in.weight, job, m);
+      const Matrix<Real> d_weight = MatrixOf<Real>(gradient.weight, job, m);
+      const Matrix<const Real> from{JobOf<Real>(d_out, job, m * K * sizes.width), sizes.width};
+      Real* const d_bias = JobOf<Real>(gradient.bias, job, m * K);
+      for (int64_t k = 0; k < K; ++k) {
+        const Real* const row = from.data + k * sizes.width + 2 * e;
+        d_bias[k] = 0;
+        for (int64_t r = 0; r < sizes.rules; ++r) d_bias[k] += row[r];
+      }
+      const Matrix<const Real> shared{d_bias, 1};  // [K, 1]
+      for (const int64_t part : {int64_t{0}, e}) {
+        Multiply(K, e, e, from.From(0, part), digit.t(), Real{0}, d_weight.From(0, part));
+        Multiply(K, e, 1, shared, digit_bias.t(), Real{1}, d_weight.From(0, part));
+        const Matrix<const Real> weight_t = weight.From(0, part).t();
+        Multiply(e, e, K, weight_t, from.From(0, part), Real{1}, d_digit);
+        Multiply(e, 1, K, weight_t, shared, Real{1}, d_digit_bias);
+      }
+      Multiply(K, e, sizes.rules, from.From(0, 2 * e), code.t(), Real{0}, d_weight.From(0, 2 * e));
+      Multiply(e, sizes.rules, K, weight.From(0, 2 * e).t(), from.From(0, 2 * e), Real{1}, d_code);
+    }
+  }
+}
+
+class FoldDigitsFunction : public torch::autograd::Function<FoldDigitsFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& weight,
+                            const at::Tensor& bias, const at::Tensor& digit_weight,
+                            const at::Tensor& digit_bias, const at::Tensor& rule_code) {
+    const DigitSizes sizes(weight, rule_code);
+    const at::Tensor out =
+        at::empty({sizes.jobs, sizes.modules * sizes.units, sizes.width}, weight.options());
+    AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "FoldDigits", [&] {
+      Fold<scalar_t>(sizes, {weight, bias, digit_weight, digit_bias, rule_code}, out);
+    });
+    context->save_for_backward({weight, bias, digit_weight, digit_bias, rule_code});
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list d_outputs) {
+    const variable_list saved = context->get_saved_variables();
+    const DigitFold in{saved[0], saved[1], saved[2], saved[3], saved[4]};
+    const at::Tensor d_out = d_outputs[0].contiguous();
+    const auto zeros = [](const at::Tensor& of) { return at::zeros(of.sizes(), of.options()); };
+    const DigitFold gradient{LikeMatrices(in.weight), zeros(in.bias), zeros(in.digit_weight),
+                             zeros(in.digit_bias), zeros(in.rule_code)};
+    AT_DISPATCH_FLOATING_TYPES(d_out.scalar_type(), "FoldDigitsBackward", [&] {
+      FoldBackward<scalar_t>(DigitSizes(in.weight, in.rule_code), in, d_out, gradient);
+    });
+    return {gradient.weight, gradient.bias, gradient.digit_weight, gradient.digit_bias,
+            gradient.rule_code};
+  }
+};
+
+struct DecoderSizes {
+  DecoderSizes(const at::Tensor& decoder, const at::Tensor& weight)
+      : jobs(weight.size(0)),
+        modules(weight.size(1)),
+        units(modules * weight.size(2)),
+        e(decoder.size(1)),
+        outputs(decoder.size(2)),
+        scores(weight.size(3) - outputs) {}
+  int64_t jobs, modules;
+  int64_t units;  // M K
+  int64_t e, outputs, scores;
+};
+
+// Rows of D outputs and perhaps a score: the score of each <-> `scores`.
+template <typename Real>
+void TakeScores(const Matrix<const Real>& from, int64_t rows, int64_t outputs, Real* scores) {
+  for (int64_t i = 0; i < rows; ++i) scores[i] = *from.From(i, outputs).data;
+}
+template <typename Real>
+void PutScores(const Real* scores, int64_t rows, int64_t outputs, const Matrix<Real>& to) {
+  for (int64_t i = 0; i < rows; ++i) *to.From(i, outputs).data = scores[i];
+}
+
+class FoldDecoderFunction : public torch::autograd::Function<FoldDecoderFunction> {
+ public:
+  static variable_list forward(AutogradContext* context, const at::Tensor& decoder,
+                               const at::Tensor& weight, const at::Tensor& bias) {
+    const DecoderSizes sizes(decoder, weight);
+    const int64_t units = sizes.units, modules = sizes.modules;
+    const at::TensorOptions options = weight.options();
+    const at::Tensor last = at::empty({sizes.jobs, sizes.e, units + modules}, options);
+    const at::Tensor score_weight = at::empty({sizes.jobs, units * sizes.scores}, options);
+    const at::Tensor score_bias = at::empty({sizes.jobs, modules * sizes.scores}, options);
+    AT_DISPATCH_FLOATING_TYPES(last.scalar_type(), "FoldDecoder", [&] {
+      for (int64_t job = 0; job < sizes.jobs; ++job) {
+        const Matrix<const scalar_t> from = Dense<scalar_t>(decoder, job);
+        const Matrix<const scalar_t> of_weight = Dense<scalar_t>(weight, job);
+        const Matrix<const scalar_t> of_bias = Dense<scalar_t>(bias, job);
+        const Matrix<scalar_t> to = Dense<scalar_t>(last, job);
+        Multiply(sizes.e, units, sizes.outputs, from, of_weight.t(), scalar_t{0}, to);
+        Multiply(sizes.e, modules, sizes.outputs, from, of_bias.t(), scalar_t{0},
+                 to.From(0, units));
+        if (sizes.scores == 0) continue;
+        TakeScores(of_weight, units, sizes.outputs, JobOf<scalar_t>(score_weight, job));
+        TakeScores(of_bias, modules, sizes.outputs, JobOf<scalar_t>(score_bias, job));
+      }
+    });
+    context->save_for_backward({decoder, weight, bias});
+    return {last, score_weight, score_bias};
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list d_outputs) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &decoder = saved[0], &weight = saved[1], &bias = saved[2];
+    const DecoderSizes sizes(decoder, weight);
+    const int64_t units = sizes.units, modules = sizes.modules;
+    const at::Tensor d_last = d_outputs[0].contiguous();
+    const at::Tensor d_score_weight = d_outputs[1].contiguous();
+    const at::Tensor d_score_bias = d_outputs[2].contiguous();
+    const at::Tensor d_decoder = at::empty(decoder.sizes(), decoder.options());
+    const at::Tensor d_weight = at::empty(weight.sizes(), weight.options());
+    const at::Tensor d_bias = at::empty(bias.sizes(), bias.options());
+    AT_DISPATCH_FLOATING_TYPES(d_last.scalar_type(), "FoldDecoderBackward", [&] {
+      for (int64_t job = 0; job < sizes.jobs; ++job) {
+        const Matrix<const scalar_t> of_decoder = Dense<scalar_t>(decoder, job);
+        const Matrix<const scalar_t> from = Dense<scalar_t>(d_last, job);
+        const Matrix<const scalar_t> of_p = from.From(0, units);
+        const Matrix<scalar_t> to = Dense<scalar_t>(d_decoder, job);
+        const Matrix<scalar_t> to_weight = Dense<scalar_t>(d_weight, job);
+        const Matrix<scalar_t> to_bias = Dense<scalar_t>(d_bias, job);
+        Multiply(units, sizes.outputs, sizes.e, from.t(), of_decoder, scalar_t{0}, to_weight);
+        Multiply(modules, sizes.outputs, sizes.e, of_p.t(), of_decoder, scalar_t{0}, to_bias);
+        Multiply(sizes.e, sizes.outputs, units, from, Dense<scalar_t>(weight, job), scalar_t{0},
+                 to);
+        Multiply(sizes.e, sizes.outputs, modules, of_p, Dense<scalar_t>(bias, job), scalar_t{1},
+                 to);
+        if (sizes.scores == 0) continue;
+        PutScores(JobOf<scalar_t>(d_score_weight, job), units, sizes.outputs, to_weight);
+        PutScores(JobOf<scalar_t>(d_score_bias, job), modules, sizes.outputs, to_bias);
+      }
+    });
+    return {d_decoder, d_weight, d_bias};
+  }
+};
+
+}  // namespace
+
+at::Tensor FoldDigits(const DigitFold& fold) {
+  if (!fold.weight.is_cpu()) return ComposedFoldDigits(fold);
+  return FoldDigitsFunction::apply(ByMatrix(fold.weight), ByJob(fold.bias),
+                                   ByJob(fold.digit_weight), ByJob(fold.digit_bias),
+                                   ByJob(fold.rule_code));
+}
+
+DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                        const at::Tensor& bias) {
+  if (!weight.is_cpu()) return ComposedFoldDecoder(decoder, weight, bias);
+  const variable_list out = FoldDecoderFunction::apply(ByJob(decoder), ByJob(weight), ByJob(bias));
+  return {out[0], out[1], out[2]};
+}
+
+at::Tensor ComposedFoldDigits(const DigitFold& fold) {
+  const int64_t jobs = fold.weight.size(0), e = fold.digit_bias.size(1);
+  const at::Tensor weight = fold.weight.reshape({jobs, -1, 3 * e});
+  const at::Tensor of_a = weight.narrow(2, 0, e), of_b = weight.narrow(2, e, e);
+  const at::Tensor shared =
+      at::baddbmm(fold.bias.reshape({jobs, -1, 1}), of_a + of_b, fold.digit_bias.unsqueeze(-1));
+  const at::Tensor of_rule = at::baddbmm(shared, weight.narrow(2, 2 * e, e), fold.rule_code);
+  return at::cat({at::bmm(of_a, fold.digit_weight), at::bmm(of_b, fold.digit_weight), of_rule}, 2);
+}
+
+DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                                const at::Tensor& bias) {
+  const int64_t jobs = weight.size(0), outputs = decoder.size(2);
+  const int64_t scores = weight.size(3) - outputs;
+  const at::Tensor stacked = weight.narrow(3, 0, outputs).reshape({jobs, -1, outputs});
+  const at::Tensor of_bias = bias.narrow(2, 0, outputs);
+  return {at::cat({at::bmm(decoder, stacked.transpose(1, 2)),
+                   at::bmm(decoder, of_bias.transpose(1, 2))},
+                  2),
+          weight.narrow(3, outputs, scores).reshape({jobs, -1}),
+          bias.narrow(2, outputs, scores).reshape({jobs, -1})};
+}
+
+}  // namespace modlab

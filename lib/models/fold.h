@@ -1,0 +1,46 @@
+// Products of weight matrices, made once a step where linear layers meet with nothing
+// between them; part of the graph that backward() goes through.
+//
+// Written by hand in both directions: composed of slices and concatenations they would
+// cost as much as the samples of a small model. Each job is computed alone. Thread-safe.
+
+#ifndef MODLAB_LIB_MODELS_FOLD_H_
+#define MODLAB_LIB_MODELS_FOLD_H_
+
+#include <ATen/ATen.h>
+
+namespace modlab {
+
+// Two encoded digits and a rule meet the modules' first layer: M modules of K units, R
+// rules.
+struct DigitFold {
+  at::Tensor weight;        // [J, M, K, 3e] of (digit a, digit b, rule)
+  at::Tensor bias;          // [J, M, K]
+  at::Tensor digit_weight;  // [J, e, e] the digit encoder's last layer
+  at::Tensor digit_bias;    // [J, e]
+  at::Tensor rule_code;     // [J, e, R]
+};
+
+// [J, M K, 2e + R]: what the digit encoder's hidden units for a and for b, and the one-hot
+// rule, give to the modules' units. All biases are in the rules' columns, as each sample
+// has one rule.
+at::Tensor FoldDigits(const DigitFold& fold);
+
+// The modules' last layer, weight [J, M, K, D + S] and bias [J, M, D + S], meets the
+// decoder's first, [J, e, D]. Of each module S outputs, none or one, are its scores.
+struct DecoderFold {
+  at::Tensor last;          // [J, e, M K + M] of the mixed hidden units and p
+  at::Tensor score_weight;  // [J, M K S]
+  at::Tensor score_bias;    // [J, M S]
+};
+DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                        const at::Tensor& bias);
+
+// Both on any device.
+at::Tensor ComposedFoldDigits(const DigitFold& fold);
+DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
+                                const at::Tensor& bias);
+
+}  // namespace modlab
+
+#endif  // MODLAB_LIB_MODELS_FOLD_H_

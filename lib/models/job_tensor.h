@@ -1,0 +1,50 @@
+// Tensors with a leading jobs axis as loops over jobs see them.
+
+#ifndef MODLAB_LIB_MODELS_JOB_TENSOR_H_
+#define MODLAB_LIB_MODELS_JOB_TENSOR_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+
+#include "lib/models/matrix.h"
+
+namespace modlab {
+
+// Job `job`'s numbers from number `offset` on. Null for an empty tensor.
+template <typename Real>
+Real* JobOf(const at::Tensor& tensor, int64_t job, int64_t offset = 0) {
+  return tensor.numel() > 0 ? tensor.data_ptr<Real>() + job * tensor.stride(0) + offset : nullptr;
+}
+
+// Each job's part contiguous.
+inline at::Tensor ByJob(const at::Tensor& tensor) {
+  return tensor.numel() == 0 || tensor[0].is_contiguous() ? tensor : tensor.contiguous();
+}
+
+// The matrix of a job and group in [J, G, rows, columns], which lies there as it is or
+// transposed.
+template <typename Real>
+Matrix<Real> MatrixOf(const at::Tensor& tensor, int64_t job, int64_t group) {
+  Real* const data = tensor.data_ptr<Real>() + job * tensor.stride(0) + group * tensor.stride(1);
+  if (tensor.stride(3) == 1) return {data, tensor.stride(2), false};
+  return {data, tensor.stride(3), true};
+}
+
+// The tensor itself, or a copy, of which MatrixOf() can be had.
+inline at::Tensor ByMatrix(const at::Tensor& tensor) {
+  const int64_t down = tensor.stride(2), right = tensor.stride(3);
+  const bool lies =
+      (right == 1 && down >= tensor.size(3)) || (down == 1 && right >= tensor.size(2));
+  return lies ? tensor : tensor.contiguous();
+}
+
+// A new tensor of the same sizes whose matrices lie as those of `tensor`.
+inline at::Tensor LikeMatrices(const at::Tensor& tensor) {
+  if (tensor.stride(3) == 1) return at::empty(tensor.sizes(), tensor.options());
+  return at::empty(tensor.transpose(2, 3).sizes(), tensor.options()).transpose(2, 3);
+}
+
+}  // namespace modlab
+
+#endif  // MODLAB_LIB_MODELS_JOB_TENSOR_H_
