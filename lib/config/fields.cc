@@ -3,6 +3,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -12,6 +14,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/config_numbers.h"
 #include "lib/config/words.h"
 #include "modlab/v1/job.pb.h"
 
@@ -39,8 +42,7 @@ struct Limits {
 
 constexpr double kSeedMax = 4294967295.0;
 
-// A field is one of an architecture's if a row says so. A default that depends on
-// another field stands below that field.
+// A field is one of an architecture's if a row says so.
 constexpr Limits kLimits[] = {
     {JobConfig::kRulesFieldNumber, kAll, 2, 256, std::nullopt},
     {JobConfig::kDataSeedFieldNumber, kAll, 0, kSeedMax, 0},
@@ -87,6 +89,18 @@ const google::protobuf::Descriptor& Type() {
 const google::protobuf::Reflection& Access() {
   static const auto* const access = JobConfig().GetReflection();
   return *access;
+}
+
+// By number, of which there must be one.
+const FieldDescriptor* Field(int number) {
+  static const auto* const fields = [] {
+    auto* all = new std::array<const FieldDescriptor*, ConfigNumbers::kFieldsEnd>{};
+    for (int i = 0; i < Type().field_count(); ++i) {
+      all->at(static_cast<size_t>(Type().field(i)->number())) = Type().field(i);
+    }
+    return all;
+  }();
+  return (*fields)[static_cast<size_t>(number)];
 }
 
 void SetNumber(const FieldDescriptor* field, double value, JobConfig* config) {
@@ -163,20 +177,21 @@ absl::Status NotOfArchitecture(const JobConfig& config, const FieldDescriptor* f
 }
 
 absl::Status CheckLimits(const JobConfig& config) {
+  const ConfigNumbers numbers(config);
   for (const Limits& limits : kLimits) {
-    const FieldDescriptor* field = Type().FindFieldByNumber(limits.field);
-    if (!Access().HasField(config, field)) continue;
-    const Limits* own = FindLimits(limits.field, config.architecture());
-    if (own == nullptr) return NotOfArchitecture(config, field);
-    if (own != &limits) continue;
-    const double value = FieldValue(config, field);
+    if (!numbers.has(limits.field)) continue;
+    if ((limits.architectures & Only(config.architecture())) == 0) {
+      if (FindLimits(limits.field, config.architecture()) != nullptr) continue;
+      return NotOfArchitecture(config, Field(limits.field));
+    }
+    const double value = numbers[limits.field];
     // Written so that NaN is refused.
     const bool ok =
         (limits.above_min ? value > limits.min : value >= limits.min) && value <= limits.max;
     if (ok) continue;
     const auto min = static_cast<int64_t>(limits.min);
     const auto max = static_cast<int64_t>(limits.max);
-    const std::string name(field->name());
+    const std::string name(Field(limits.field)->name());
     return Invalid(name, ": ", JobFieldWord(config, name), " is not allowed; allowed: ",
                    limits.above_min ? absl::StrCat("above ", min, ", at most ", max)
                                     : absl::StrCat(min, "..", max));
@@ -200,19 +215,21 @@ constexpr Dependence kDependences[] = {
 };
 
 // What the field of `limits` is in such a job if nobody says. Needs the required
-// fields, and the fields above this one in the table.
-std::optional<double> DefaultOf(const Limits& limits, const JobConfig& config) {
-  const bool monolithic = config.model() == v1::MONOLITHIC;
+// fields, and what kDependences names.
+std::optional<double> DefaultOf(const Limits& limits, const ConfigNumbers& config) {
+  const double model = config[JobConfig::kModelFieldNumber];
+  const double rules = config[JobConfig::kRulesFieldNumber];
+  const bool monolithic = model == v1::MONOLITHIC;
   switch (limits.field) {
     case JobConfig::kModulesFieldNumber:
-      return monolithic ? 1 : config.rules();
+      return monolithic ? 1 : rules;
     case JobConfig::kHeadsFieldNumber:
-      return monolithic ? 2 * config.rules() : 2;
+      return monolithic ? 2 * rules : 2;
     case JobConfig::kScorerFieldNumber:
-      if (config.model() == v1::MODULAR) return v1::JOINT;
+      if (model == v1::MODULAR) return v1::JOINT;
       return std::nullopt;
     case JobConfig::kHalveLearningRateTimesFieldNumber:
-      if (config.halve_learning_rate_every() > 0) return 3;
+      if (config[JobConfig::kHalveLearningRateEveryFieldNumber] > 0) return 3;
       return std::nullopt;
     default:
       return limits.default_value;
@@ -241,19 +258,23 @@ absl::Status CheckFields(JobConfig* config) {
 }
 
 void FillDefaults(JobConfig* config) {
+  // What a default depends on is required, or is 0 where it is not set.
+  const ConfigNumbers numbers(*config);
   for (const Limits& limits : kLimits) {
     if ((limits.architectures & Only(config->architecture())) == 0) continue;
-    const FieldDescriptor* field = Type().FindFieldByNumber(limits.field);
-    if (Access().HasField(*config, field)) continue;
-    if (const auto value = DefaultOf(limits, *config)) SetNumber(field, *value, config);
+    if (numbers.has(limits.field)) continue;
+    if (const auto value = DefaultOf(limits, numbers)) {
+      SetNumber(Field(limits.field), *value, config);
+    }
   }
 }
 
-bool IsDefault(const JobConfig& canonical, absl::string_view name) {
-  const FieldDescriptor* field = Type().FindFieldByName(std::string(name));
-  if (!Access().HasField(canonical, field)) return true;
-  const Limits* limits = FindLimits(field->number(), canonical.architecture());
-  return limits != nullptr && FieldValue(canonical, field) == DefaultOf(*limits, canonical);
+bool IsDefault(const ConfigNumbers& canonical, int field) {
+  if (!canonical.has(field)) return true;
+  const auto architecture = static_cast<v1::Architecture>(
+      static_cast<int>(canonical[JobConfig::kArchitectureFieldNumber]));
+  const Limits* limits = FindLimits(field, architecture);
+  return limits != nullptr && canonical[field] == DefaultOf(*limits, canonical);
 }
 
 std::set<std::string> FollowingFields(const std::set<std::string>& fields) {

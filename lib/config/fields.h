@@ -12,7 +12,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
+#include "lib/config/config_numbers.h"
 #include "modlab/v1/job.pb.h"
 
 namespace modlab {
@@ -27,9 +27,9 @@ absl::Status CheckFields(v1::JobConfig* config);
 // must have passed CheckFields().
 void FillDefaults(v1::JobConfig* config);
 
-// Whether `field` has the value that FillDefaults() would give it. `canonical` must
-// come from Canonicalise().
-bool IsDefault(const v1::JobConfig& canonical, absl::string_view field);
+// Whether the field of this number has the value that FillDefaults() would give it. `canonical`
+// must come from Canonicalise().
+bool IsDefault(const ConfigNumbers& canonical, int field);
 
 // The field's value: numbers as they are, enums by number, unset as 0. Every value
 // within the limits fits a double exactly.

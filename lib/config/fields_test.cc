@@ -198,15 +198,19 @@ TEST(Fields, BelongToTheirArchitectures) {
   }
 }
 
+int NumberOf(const char* field) {
+  return JobConfig::descriptor()->FindFieldByName(field)->number();
+}
+
 TEST(Fields, KnowTheirDefaults) {
   const JobConfig config =
       Canonical(Config("architecture: MHA heads: 2 model_dim: 64 halve_learning_rate_every: 5"));
   for (const char* field : {"heads", "modules", "scorer", "halve_learning_rate_times",
                             "activation_batch_size", "iterations"}) {
-    EXPECT_TRUE(IsDefault(config, field)) << field;
+    EXPECT_TRUE(IsDefault(ConfigNumbers(config), NumberOf(field))) << field;
   }
   for (const char* field : {"architecture", "rules", "model_dim", "halve_learning_rate_every"}) {
-    EXPECT_FALSE(IsDefault(config, field)) << field;
+    EXPECT_FALSE(IsDefault(ConfigNumbers(config), NumberOf(field))) << field;
   }
 }
 

@@ -7,6 +7,7 @@
 #define MODLAB_LIB_CONFIG_JOB_CONFIG_H_
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,21 @@ std::string JobKey(const v1::JobConfig& canonical);
 // agree. Readable, e.g. "mlp-regression-modular-r8-...-1f3a"; at most 96
 // characters. `canonical` must come from Canonicalise().
 std::string ShapeKey(const v1::JobConfig& canonical);
+
+// Both keys of many jobs, of few shapes, at less than half the cost. Not thread-safe.
+class JobKeys {
+ public:
+  struct Keys {
+    std::string job_key;
+    const std::string* shape_key;  // valid as long as the JobKeys
+  };
+  // `canonical` must come from Canonicalise().
+  Keys Of(const v1::JobConfig& canonical);
+
+ private:
+  std::string job_, shape_;  // what is hashed
+  std::map<std::string, std::string> shapes_;
+};
 
 // Iterations at which the job's curves have a point, ascending: 0, every
 // eval_interval-th, and the last. `canonical` must come from Canonicalise().

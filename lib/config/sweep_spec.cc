@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "lib/config/job_config.h"
@@ -103,22 +105,34 @@ absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(prefix, ": ", status.message()));
 }
 
-// Collects configs, each once.
+// Canonical configs, each once.
 class Collector {
  public:
+  explicit Collector(const VisitConfig& visit) : visit_(visit) {}
+
   absl::Status Add(const v1::JobConfig& config) {
     auto canonical = Canonicalise(config);
     if (!canonical.ok()) return canonical.status();
-    if (seen_.insert(canonical->SerializeAsString()).second) {
-      configs_.push_back(*std::move(canonical));
-    }
+    const JobKeys::Keys keys = keys_.Of(*canonical);
+    if (seen_.insert(Number(keys.job_key)).second) visit_(*canonical, keys);
     return absl::OkStatus();
   }
-  std::vector<v1::JobConfig> Take() { return std::move(configs_); }
 
  private:
-  absl::flat_hash_set<std::string> seen_;
-  std::vector<v1::JobConfig> configs_;
+  // A job key in a fourth of its memory.
+  using KeyNumber = std::pair<uint64_t, uint64_t>;
+  static KeyNumber Number(absl::string_view job_key) {
+    KeyNumber number;
+    if (!absl::SimpleHexAtoi(job_key.substr(0, 16), &number.first) ||
+        !absl::SimpleHexAtoi(job_key.substr(16), &number.second)) {
+      std::abort();  // it is 32 hex digits
+    }
+    return number;
+  }
+
+  const VisitConfig& visit_;
+  JobKeys keys_;
+  absl::flat_hash_set<KeyNumber> seen_;
 };
 
 absl::Status ExpandGrid(const v1::JobConfig& defaults, const ParsedGrid& grid,
@@ -150,10 +164,12 @@ absl::StatusOr<std::string> ValueInGrid(const v1::JobConfig& defaults, const Par
   std::string chosen = JobFieldWord(defaults, field);
   if (!chosen.empty()) return chosen;
   if (auto status = CheckPoints({grid}); !status.ok()) return status;
-  Collector collector;
-  if (auto status = ExpandGrid(defaults, grid, &collector); !status.ok()) return status;
   absl::btree_set<std::string> words;
-  for (const v1::JobConfig& config : collector.Take()) words.insert(JobFieldWord(config, field));
+  const VisitConfig add_word = [&](const v1::JobConfig& config, const JobKeys::Keys&) {
+    words.insert(JobFieldWord(config, field));
+  };
+  Collector collector(add_word);
+  if (auto status = ExpandGrid(defaults, grid, &collector); !status.ok()) return status;
   if (words.size() == 1 && !words.begin()->empty()) return *words.begin();
   const auto name = [](const std::string& word) { return word.empty() ? "none" : word; };
   if (words.size() == 1) {
@@ -225,6 +241,15 @@ absl::Status ExtendGrid(const v1::JobConfig& defaults, const ParsedGrid& extensi
 }  // namespace
 
 absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec) {
+  std::vector<v1::JobConfig> configs;
+  absl::Status status = ExpandSweep(
+      spec,
+      [&configs](const v1::JobConfig& config, const JobKeys::Keys&) { configs.push_back(config); });
+  if (!status.ok()) return status;
+  return configs;
+}
+
+absl::Status ExpandSweep(const v1::SweepSpec& spec, const VisitConfig& visit) {
   if (auto status = CheckName(spec.name()); !status.ok()) return status;
   if (spec.grids_size() > kGridsMax) {
     return absl::InvalidArgumentError(
@@ -238,7 +263,7 @@ absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec
   }
   if (auto status = CheckPoints(grids); !status.ok()) return status;
 
-  Collector collector;
+  Collector collector(visit);
   if (grids.empty()) {
     if (auto status = collector.Add(spec.defaults()); !status.ok()) {
       return WithPrefix("defaults", status);
@@ -249,7 +274,7 @@ absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec
       return absl::Status(status.code(), absl::StrCat("grid ", i + 1, ", ", status.message()));
     }
   }
-  return collector.Take();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::SweepSpec> ExtendSpec(const v1::SweepSpec& spec,

@@ -4,9 +4,12 @@
 #define MODLAB_LIB_CONFIG_SWEEP_SPEC_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lib/config/job_config.h"
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/sweep.pb.h"
 
@@ -22,6 +25,10 @@ inline constexpr int64_t kSweepJobsMax = 1'000'000;
 // config, which point. RESOURCE_EXHAUSTED: more than kSweepJobsMax points; says
 // how many were asked for. That count is checked before anything is expanded.
 absl::StatusOr<std::vector<v1::JobConfig>> ExpandSweep(const v1::SweepSpec& spec);
+
+// The same, one by one, with their keys. After an error some may have been visited.
+using VisitConfig = std::function<void(const v1::JobConfig&, const JobKeys::Keys&)>;
+absl::Status ExpandSweep(const v1::SweepSpec& spec, const VisitConfig& visit);
 
 // `spec` with more values on the axes of every grid, as ExtendSweepRequest says: its
 // configs are those of `spec` and more. A spec without grids gets one. Values that an

@@ -4,10 +4,12 @@
 #ifndef MODLAB_LIB_CONFIG_VARYING_FIELDS_H_
 #define MODLAB_LIB_CONFIG_VARYING_FIELDS_H_
 
+#include <bitset>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "lib/config/config_numbers.h"
 #include "modlab/v1/job.pb.h"
 
 namespace modlab {
@@ -16,18 +18,19 @@ namespace modlab {
 class VaryingFields {
  public:
   // `canonical` must come from Canonicalise().
-  void Add(const v1::JobConfig& canonical);
+  void Add(const ConfigNumbers& canonical);
+  void Add(const v1::JobConfig& canonical) { Add(ConfigNumbers(canonical)); }
 
   // By field number. Fields that have their defaults in all jobs are not among them,
   // whatever these defaults are: they follow from others.
   std::vector<std::string> Names() const;
 
   // The first job's. There must be one.
-  const v1::JobConfig& first() const { return *first_; }
+  const ConfigNumbers& first() const { return *first_; }
 
  private:
-  std::optional<v1::JobConfig> first_;
-  std::vector<bool> varies_;  // by the index of a field
+  std::optional<ConfigNumbers> first_;
+  std::bitset<ConfigNumbers::kFieldsEnd> varies_;  // by the number of a field
 };
 
 }  // namespace modlab

@@ -20,7 +20,7 @@ TEST(VaryingFields, AreNamedByNumber) {
   fields.Add(Canonical(Config("scorer: SEPARATE")));
   fields.Add(Canonical(Config("data_seed: 3")));
   EXPECT_THAT(fields.Names(), ElementsAre("data_seed", "scorer"));
-  EXPECT_EQ(fields.first().data_seed(), 0);
+  EXPECT_EQ(fields.first()[v1::JobConfig::kDataSeedFieldNumber], 0);
 }
 
 TEST(VaryingFields, WhatFollowsFromOthersIsNotNamedBesideThem) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "server/care/job_life.h"
 #include "server/care/sweep_check.h"
 #include "server/store/audit_rows.h"
+#include "server/store/curve_rows.h"
 #include "server/store/event_rows.h"
 #include "server/store/job_rows.h"
 #include "server/store/schema.h"
@@ -124,6 +126,12 @@ class Auditor {
       findings_.Damage("doubled_job", absl::StrCat("job key ", key),
                        absl::StrCat("several jobs are repetition ", replicate, " of one config"));
     }
+    const auto strays = FindStrayCurves(snapshot_);
+    if (!strays.ok()) return strays.status();
+    for (const int64_t id : *strays) {
+      findings_.Damage("broken_reference", absl::StrCat("job ", id),
+                       "there is a curve of it, and no such job");
+    }
     const auto orphans = ReadOrphanJobs(snapshot_);
     if (!orphans.ok()) return orphans.status();
     for (const int64_t id : *orphans) {
@@ -175,9 +183,9 @@ class Auditor {
     v1::AuditSummary* summary = findings_.summary();
     if (AuditResult(job, &findings_)) summary->set_results(summary->results() + 1);
     CurveCheck curve(job, &findings_);
-    status = ScanStoredCurve(snapshot_, id, [&](int64_t iteration, const v1::CurvePoint& point) {
-      curve.Add(iteration, point);
-      summary->set_points(summary->points() + 1);
+    status = ScanCurveRows(snapshot_, id, [&](const CurveRow& row) {
+      curve.Add(row);
+      summary->set_points(summary->points() + static_cast<int64_t>(row.points.size()));
     });
     if (status.ok()) curve.Finish();
     return status;
@@ -204,22 +212,22 @@ class Auditor {
   }
 
   absl::Status AuditJobEvents(const v1::Job& job, bool older) {
-    const absl::StatusOr<std::vector<int64_t>> numbers = ReadEventNumbers(snapshot_, job.id());
-    if (!numbers.ok()) return numbers.status();
-    const absl::StatusOr<std::vector<v1::JobEvent>> events = ReadEvents(snapshot_, job.id());
+    const absl::StatusOr<JobEvents> events = ReadEvents(snapshot_, job.id());
     if (!events.ok()) return events.status();
-    const std::string subject = absl::StrCat("job ", job.id());
-    if (!numbers->empty() &&
-        numbers->back() - numbers->front() + 1 != static_cast<int64_t>(numbers->size())) {
-      findings_.Damage("bad_events", subject,
-                       absl::StrCat("of events ", numbers->front(), " to ", numbers->back(),
-                                    " only ", numbers->size(), " are there"));
+    const std::vector<int64_t>& numbers = events->numbers;
+    const int64_t first = numbers.empty() ? events->count + 1 : numbers.front();
+    std::vector<int64_t> expected(
+        static_cast<size_t>(std::max<int64_t>(0, events->count + 1 - first)));
+    std::iota(expected.begin(), expected.end(), first);
+    if (numbers != expected) {
+      findings_.Damage("bad_events", absl::StrCat("job ", job.id()),
+                       absl::StrCat("of events ", first, " to ", events->count, " only ",
+                                    numbers.size(), " are there, or some twice"));
       return absl::OkStatus();
     }
     // Of very many, the oldest are forgotten.
-    const bool cut = !numbers->empty() && numbers->front() > 1 &&
-                     numbers->size() >= static_cast<size_t>(kJobEventsMax);
-    AuditLife(job, *events, /*from_the_start=*/!older && !cut, &findings_);
+    const bool cut = first > 1 && numbers.size() >= static_cast<size_t>(kJobEventsMax);
+    AuditLife(job, events->events, /*from_the_start=*/!older && !cut, &findings_);
     return absl::OkStatus();
   }
 

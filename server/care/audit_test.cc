@@ -114,7 +114,7 @@ TEST_F(AuditTest, AConfigWithoutAJob) {
 TEST_F(AuditTest, AConfigTwiceInASweep) {
   Begin();
   const v1::JobConfig config = Config({{"model_seed", "0"}});
-  const int64_t copy = *writer()->InsertJob(config, JobKey(config), ShapeKey(config), 1, "", 2000);
+  const int64_t copy = *InsertJob(writer(), config, 1);
   EXPECT_TRUE(*writer()->LinkJob(Number("good-1"), copy));
   Commit();
   Expect("doubled_config", "sweep good-1");
@@ -225,19 +225,17 @@ TEST_F(AuditTest, AnActivationMatrixThatIsNoShareOfAWhole) {
 // -- curves -----------------------------------------------------------------------
 
 TEST_F(AuditTest, AGapInAFinishedCurve) {
-  Break(
-      absl::StrCat("DELETE FROM curve_points WHERE iteration = 50 AND job_id = ", good_.finished));
+  RemovePoint(good_.finished, 50);
   Expect("curve_gap", Finished());
 }
 
 TEST_F(AuditTest, ACurveThatEndsEarly) {
-  Break(
-      absl::StrCat("DELETE FROM curve_points WHERE iteration = 100 AND job_id = ", good_.finished));
+  RemovePoint(good_.finished, 100);
   Expect("curve_gap", Finished());
 }
 
 TEST_F(AuditTest, AGapInARunningCurve) {
-  Break(absl::StrCat("DELETE FROM curve_points WHERE iteration = 0 AND job_id = ", good_.running));
+  RemovePoint(good_.running, 0);
   Expect("curve_gap", absl::StrCat("job ", good_.running));
 }
 
@@ -248,13 +246,33 @@ TEST_F(AuditTest, APointWhereNothingIsEvaluated) {
   Expect("curve_extra", absl::StrCat("job ", good_.running));
 }
 
-TEST_F(AuditTest, APointUnderAnotherIteration) {
-  BreakPoint(good_.finished, 50, [](v1::CurvePoint* point) { point->set_iteration(49); });
+TEST_F(AuditTest, PointsUnderOtherIterations) {
+  Break(absl::StrCat("UPDATE curve_chunks SET last = 99 WHERE key >> 27 = ", good_.finished));
   Expect("bad_point", Finished());
 }
 
+TEST_F(AuditTest, PointsThatTheirRowDoesNotKnowOf) {
+  Break(absl::StrCat("UPDATE curve_chunks SET points = 4 WHERE key >> 27 = ", good_.finished));
+  Expect("bad_point", Finished());
+}
+
+TEST_F(AuditTest, APointThatIsThereTwice) {
+  BreakCurve(good_.finished, [](std::vector<v1::CurvePoint>* points) {
+    points->insert(points->begin(), points->front());
+  });
+  Break(absl::StrCat("UPDATE curve_chunks SET points = 4 WHERE key >> 27 = ", good_.finished));
+  Expect("bad_point", Finished());
+}
+
+TEST_F(AuditTest, ACurveOfNoJob) {
+  Break(
+      "INSERT INTO curve_chunks SELECT key + (1 << 40), last, points, chunk FROM curve_chunks "
+      "LIMIT 1");
+  Expect("broken_reference", absl::StrCat("job ", 8192 + good_.finished));
+}
+
 TEST_F(AuditTest, APointThatCannotBeRead) {
-  Break(absl::StrCat("UPDATE curve_points SET point = x'ffff' WHERE job_id = ", good_.finished));
+  Break(absl::StrCat("UPDATE curve_chunks SET chunk = x'ffff' WHERE key >> 27 = ", good_.finished));
   Expect("unreadable", Finished());
 }
 
@@ -345,20 +363,20 @@ TEST_F(AuditTest, NoEvents) {
 }
 
 TEST_F(AuditTest, AnEventThatIsMissing) {
-  Break(absl::StrCat("DELETE FROM job_events WHERE n = 2 AND job = ", good_.finished));
-  Expect("bad_events", Finished());
+  Break(absl::StrCat("DELETE FROM job_events WHERE n = 2 AND job = ", good_.failed));
+  Expect("bad_events", absl::StrCat("job ", good_.failed));
 }
 
 TEST_F(AuditTest, TheLastEventIsMissing) {
-  Break(absl::StrCat("DELETE FROM job_events WHERE n = 3 AND job = ", good_.finished));
-  Expect("bad_events", Finished());
+  Break(absl::StrCat("DELETE FROM job_events WHERE n = 3 AND job = ", good_.failed));
+  Expect("bad_events", absl::StrCat("job ", good_.failed));
 }
 
 TEST_F(AuditTest, TwoFinishes) {
-  Break(
-      absl::StrCat("INSERT INTO job_events SELECT job, 4, time_us, kind, attempt, worker, "
-                   "iteration, reason, cause FROM job_events WHERE n = 3 AND job = ",
-                   good_.finished));
+  Break(absl::StrCat("INSERT INTO job_events VALUES (", good_.finished,
+                     ", 2, 4000, 6, 1, 'host-1', 100, '', 0);"
+                     "UPDATE jobs SET events = 4 WHERE id = ",
+                     good_.finished));
   Expect("bad_events", Finished());
 }
 
@@ -367,13 +385,13 @@ TEST_F(AuditTest, AnAttemptThatIsLeasedAgain) {
   Start(good_.queued, 2);
   Commit();
   EXPECT_THAT(AuditIt().Lines(), IsEmpty());
-  Break(absl::StrCat("UPDATE job_events SET attempt = 1 WHERE kind = 2 AND job = ", good_.queued));
+  Break(absl::StrCat("UPDATE job_events SET attempt = 2 WHERE kind = 2 AND job = ", good_.queued));
   Expect("bad_events", absl::StrCat("job ", good_.queued));
 }
 
 TEST_F(AuditTest, AFinishOfAnotherAttempt) {
-  Break(absl::StrCat("UPDATE job_events SET attempt = 7 WHERE n = 3 AND job = ", good_.finished));
-  Expect("bad_events", Finished());
+  Break(absl::StrCat("UPDATE job_events SET attempt = 7 WHERE n = 3 AND job = ", good_.failed));
+  Expect("bad_events", absl::StrCat("job ", good_.failed));
 }
 
 TEST_F(AuditTest, AWholeLifeIsLegal) {
@@ -394,7 +412,8 @@ TEST_F(AuditTest, AWholeLifeIsLegal) {
 
 TEST_F(AuditTest, JobsOlderThanEventsNeedNone) {
   // Jobs come in the order of their ids.
-  Break(absl::StrCat("DELETE FROM job_events WHERE job <= ", good_.running));
+  Break(absl::StrCat("DELETE FROM job_events WHERE job <= ", good_.running,
+                     "; UPDATE jobs SET events = 0 WHERE id <= ", good_.running));
   BreakConfig(good_.finished, [](v1::JobConfig* config) { config->clear_encoder_dim(); });
   EXPECT_THAT(AuditIt().Lines(), IsEmpty());
   Begin();
@@ -407,7 +426,7 @@ TEST_F(AuditTest, JobsOlderThanEventsNeedNone) {
 // -- the file -------------------------------------------------------------------------
 
 TEST_F(AuditTest, ARowThatRefersToNone) {
-  Break("INSERT INTO curve_points VALUES (999, 0, x'')");
+  Break("INSERT INTO results VALUES (999, x'')");
   Expect("broken_reference", "database");
 }
 

@@ -105,8 +105,7 @@ TEST_F(BackupTest, WhatWasNotFinishedWaitsAndNoEarlierWorkerIsCurrent) {
   Store::Writer* const writer = there->writer();
   ASSERT_EQ(writer->Begin(), absl::OkStatus());
   const v1::JobConfig config = Config({{"rules", "8"}});
-  EXPECT_GT(*writer->InsertJob(config, JobKey(config), ShapeKey(config), 0, "", 11'000),
-            kRestoredJobIds);
+  EXPECT_GT(*InsertJob(writer, config, 0, "", 11'000), kRestoredJobIds);
 }
 
 TEST_F(BackupTest, WithoutArtifacts) {

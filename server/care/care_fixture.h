@@ -17,6 +17,8 @@
 #include "server/care/expected_metrics.h"
 #include "server/store/artifact_tree.h"
 #include "server/store/artifacts.h"
+#include "server/store/curve_chunk.h"
+#include "server/store/curve_rows.h"
 #include "server/store/sqlite.h"
 #include "server/store/store_fixture.h"
 
@@ -106,7 +108,7 @@ class CareFixture : public StoreFixture {
     std::vector<int64_t> jobs;
     const std::vector<v1::JobConfig> configs = *ExpandSweep(spec);
     for (const v1::JobConfig& config : configs) {
-      jobs.push_back(*writer()->InsertJob(config, JobKey(config), ShapeKey(config), 0, "", 2000));
+      jobs.push_back(*InsertJob(writer(), config));
       EXPECT_TRUE(*writer()->LinkJob(sweep.number, jobs.back()));
     }
     return jobs;
@@ -175,11 +177,43 @@ class CareFixture : public StoreFixture {
                              absl::StrCat("UPDATE results SET result = ? WHERE job = ", job),
                              change);
   }
+  // Changes the points of a job's curve, which is of one row, and leaves what the row says of
+  // them.
+  void BreakCurve(int64_t job, const std::function<void(std::vector<v1::CurvePoint>*)>& change) {
+    const auto connection =
+        *Connection::Open(dir_.path() + "/modlab.db", Connection::Mode::kReadWriteCreate);
+    std::vector<v1::CurvePoint> points;
+    ASSERT_EQ(ReadPoints(connection.get(), job, &points), absl::OkStatus());
+    change(&points);
+    std::vector<const v1::CurvePoint*> pointers;
+    for (const v1::CurvePoint& point : points) pointers.push_back(&point);
+    const std::string chunk = EncodeChunk(pointers);
+    EXPECT_EQ(connection->Prepare("UPDATE curve_chunks SET chunk = ? WHERE key >> 27 = ?")
+                  .BindBlob(chunk)
+                  .Bind(job)
+                  .Run(),
+              absl::OkStatus());
+    EXPECT_EQ(connection->changes(), 1);
+  }
   void BreakPoint(int64_t job, int64_t iteration,
                   const std::function<void(v1::CurvePoint*)>& change) {
-    const std::string where = absl::StrCat(" WHERE job_id = ", job, " AND iteration = ", iteration);
-    BreakBlob<v1::CurvePoint>("SELECT point FROM curve_points" + where,
-                              "UPDATE curve_points SET point = ?" + where, change);
+    BreakCurve(job, [&](std::vector<v1::CurvePoint>* points) {
+      for (v1::CurvePoint& point : *points) {
+        if (point.iteration() == iteration) return change(&point);
+      }
+      ADD_FAILURE() << "no point at iteration " << iteration;
+    });
+  }
+  // The row knows of it, too.
+  void RemovePoint(int64_t job, int64_t iteration) {
+    BreakCurve(job, [&](std::vector<v1::CurvePoint>* points) {
+      points->erase(std::remove_if(points->begin(), points->end(),
+                                   [&](const auto& each) { return each.iteration() == iteration; }),
+                    points->end());
+      Break(absl::StrCat("UPDATE curve_chunks SET points = ", points->size(), ", last = ",
+                         points->back().iteration(), ", key = ", job, " * 134217728 + ",
+                         points->front().iteration(), " WHERE key >> 27 = ", job));
+    });
   }
   std::string FileOf(const std::string& sha256) const { return ArtifactPath(dir_.path(), sha256); }
 

@@ -151,13 +151,29 @@ CurveCheck::CurveCheck(const v1::Job& job, Findings* findings) : job_(job), find
   if (canonical.ok()) expected_ = EvaluationIterations(*canonical);
 }
 
-void CurveCheck::Add(int64_t iteration, const v1::CurvePoint& point) {
-  if (point.iteration() != iteration) {
+void CurveCheck::Add(const CurveRow& row) {
+  const std::vector<v1::CurvePoint>& points = row.points;
+  const bool as_it_says = !points.empty() && points.front().iteration() == row.first &&
+                          points.back().iteration() == row.last &&
+                          static_cast<int64_t>(points.size()) == row.count;
+  if (!as_it_says) {
     findings_->Damage(
         "bad_point", Subject(job_),
-        absl::StrCat("the point stored for iteration ", iteration, " says ", point.iteration()));
+        absl::StrCat("a part of its curve is stored as ", row.count, " points from iteration ",
+                     row.first, " to ", row.last, ", and has others"));
   }
+  for (const v1::CurvePoint& point : points) Add(point);
+}
+
+void CurveCheck::Add(const v1::CurvePoint& point) {
+  const int64_t iteration = point.iteration();
   const std::string where = absl::StrCat("the point at iteration ", iteration);
+  if (iteration <= last_) {
+    findings_->Damage("bad_point", Subject(job_),
+                      absl::StrCat(where, " follows that at iteration ", last_));
+    return;
+  }
+  last_ = iteration;
   AuditMetrics(job_, point.values(), ExpectedOfPoint(job_.config(), iteration == 0), where,
                findings_);
   AuditActivation(job_, point, where, findings_);

@@ -12,6 +12,7 @@
 
 #include "modlab/v1/job.pb.h"
 #include "server/care/findings.h"
+#include "server/store/curve_rows.h"
 #include "server/store/store.h"
 
 namespace modlab {
@@ -30,14 +31,17 @@ class CurveCheck {
   // The config is one that AuditConfig() let pass. Both must outlive the check.
   CurveCheck(const v1::Job& job, Findings* findings);
 
-  // A point as it is stored, under an iteration; ascending.
-  void Add(int64_t iteration, const v1::CurvePoint& point);
+  // A row of the curve, as it is stored; ascending.
+  void Add(const CurveRow& row);
   // After the last.
   void Finish();
 
  private:
+  void Add(const v1::CurvePoint& point);
+
   const v1::Job& job_;
   Findings* const findings_;
+  int64_t last_ = -1;
   std::vector<int64_t> expected_;
   std::vector<int64_t> found_;  // of these
   std::vector<int64_t> extra_;

@@ -1,6 +1,8 @@
 #include "server/engine/engine.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <future>
 #include <utility>
 
@@ -50,12 +52,11 @@ absl::Status Engine::Post(Command command) {
   return inbox_.Post(std::move(command));
 }
 
-absl::Status Engine::Do(Ledger::Step step, bool reads_store) {
+absl::Status Engine::Do(Ledger::Step step) {
   // Shared, since the engine's thread may still be in set_value() when the
   // caller goes on.
   const auto done = std::make_shared<std::promise<absl::Status>>();
   Command command;
-  command.reads_store = reads_store;
   command.run = std::move(step);
   command.done = [done](const absl::Status& answer) { done->set_value(answer); };
   absl::Status status = Post(std::move(command));
@@ -63,15 +64,12 @@ absl::Status Engine::Do(Ledger::Step step, bool reads_store) {
 }
 
 template <typename T>
-absl::StatusOr<T> Engine::Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step,
-                               bool reads_store) {
+absl::StatusOr<T> Engine::Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step) {
   absl::StatusOr<T> result;
-  absl::Status status = Do(
-      [&](Ledger* ledger, int64_t now_us) {
-        result = step(ledger, now_us);
-        return result.status();
-      },
-      reads_store);
+  absl::Status status = Do([&](Ledger* ledger, int64_t now_us) {
+    result = step(ledger, now_us);
+    return result.status();
+  });
   if (!status.ok()) return status;
   return result;
 }
@@ -90,33 +88,77 @@ absl::Status Engine::UpdateSweep(const v1::UpdateSweepRequest& request) {
   return Do([&](Ledger* ledger, int64_t) { return modlab::UpdateSweep(request, ledger); });
 }
 
+absl::Status Engine::InSteps(const ChosenJobs& chosen,
+                             const std::function<absl::Status(const ChosenJobs&)>& step) {
+  ChosenJobs part = chosen;
+  for (size_t first = 0; first == 0 || first < chosen.jobs.size(); first += kJobsAStep) {
+    const size_t end = std::min(chosen.jobs.size(), first + kJobsAStep);
+    part.jobs.assign(chosen.jobs.begin() + static_cast<std::ptrdiff_t>(first),
+                     chosen.jobs.begin() + static_cast<std::ptrdiff_t>(end));
+    absl::Status status = step(part);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::CancelJobsResponse> Engine::CancelInSteps(const ChosenJobs& chosen) {
+  v1::CancelJobsResponse all;
+  absl::Status status = InSteps(chosen, [&](const ChosenJobs& part) {
+    const absl::StatusOr<v1::CancelJobsResponse> done = Call<v1::CancelJobsResponse>(
+        [&](Ledger* ledger, int64_t now_us) { return modlab::CancelJobs(part, ledger, now_us); });
+    if (!done.ok()) return done.status();
+    all.set_jobs_cancelled(all.jobs_cancelled() + done->jobs_cancelled());
+    all.set_jobs_shared(all.jobs_shared() + done->jobs_shared());
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return all;
+}
+
 absl::StatusOr<int64_t> Engine::CancelSweep(const std::string& sweep) {
-  return Call<int64_t>(
-      [&](Ledger* ledger, int64_t now_us) { return modlab::CancelSweep(sweep, ledger, now_us); });
+  // All that is many before the sweep itself, which then has few jobs left.
+  v1::CancelSweepRequest request;
+  request.set_sweep(sweep);
+  absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, core_.store());
+  if (!chosen.ok()) return chosen.status();
+  int64_t cancelled = 0;
+  if (chosen->jobs.size() > kJobsAStep) {
+    const absl::StatusOr<v1::CancelJobsResponse> most = CancelInSteps(*chosen);
+    if (!most.ok()) return most.status();
+    cancelled = most->jobs_cancelled();
+  }
+  const absl::StatusOr<int64_t> rest = Call<int64_t>([&](Ledger* ledger, int64_t now_us) {
+    return modlab::CancelSweep(chosen->sweep_id, ledger, now_us);
+  });
+  if (!rest.ok()) return rest.status();
+  return cancelled + *rest;
 }
 
 absl::StatusOr<v1::CancelJobsResponse> Engine::CancelJobs(const v1::CancelJobsRequest& request) {
-  return Call<v1::CancelJobsResponse>(
-      [&](Ledger* ledger, int64_t now_us) {
-        return modlab::CancelJobs(request, core_.store(), ledger, now_us);
-      },
-      /*reads_store=*/true);
+  const absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, core_.store());
+  if (!chosen.ok()) return chosen.status();
+  return CancelInSteps(*chosen);
 }
 
 absl::StatusOr<int64_t> Engine::RetryJobs(const v1::RetryJobsRequest& request) {
-  return Call<int64_t>(
-      [&](Ledger* ledger, int64_t now_us) {
-        return modlab::RetryJobs(request, core_.store(), ledger, now_us);
-      },
-      /*reads_store=*/true);
+  const absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, core_.store());
+  if (!chosen.ok()) return chosen.status();
+  int64_t requeued = 0;
+  absl::Status status = InSteps(*chosen, [&](const ChosenJobs& part) {
+    const absl::StatusOr<int64_t> done = Call<int64_t>(
+        [&](Ledger* ledger, int64_t now_us) { return modlab::RetryJobs(part, ledger, now_us); });
+    requeued += done.value_or(0);
+    return done.status();
+  });
+  if (!status.ok()) return status;
+  return requeued;
 }
 
-absl::StatusOr<double> Engine::IterationsPerSecond(const std::vector<int64_t>& jobs) {
-  return Call<double>([&](Ledger* ledger, int64_t) -> absl::StatusOr<double> {
-    double sum = 0.0;
-    for (int64_t job_id : jobs) sum += ledger->queue().IterationsPerSecond(job_id);
-    return sum;
-  });
+absl::StatusOr<std::map<std::string, double>> Engine::IterationsPerSecond() {
+  return Call<std::map<std::string, double>>(
+      [](Ledger* ledger, int64_t) -> absl::StatusOr<std::map<std::string, double>> {
+        return ledger->queue().SweepSpeeds();
+      });
 }
 
 absl::StatusOr<std::vector<v1::Worker>> Engine::ListWorkers() {

@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,8 +77,9 @@ class Engine {
   absl::StatusOr<int64_t> CancelSweep(const std::string& sweep);
   absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::CancelJobsRequest& request);
   absl::StatusOr<int64_t> RetryJobs(const v1::RetryJobsRequest& request);
-  // Of those of `jobs` that run, together, as last reported.
-  absl::StatusOr<double> IterationsPerSecond(const std::vector<int64_t>& jobs);
+  // Of the jobs that run, together, as last reported: by the id of each sweep that asks for
+  // some of them.
+  absl::StatusOr<std::map<std::string, double>> IterationsPerSecond();
 
   // Errors: see WorkerService.
   absl::StatusOr<std::vector<v1::Worker>> ListWorkers();
@@ -107,11 +109,14 @@ class Engine {
   Engine(Store* store, Store::Writer* writer, ArtifactFiles* files, Clock clock,
          const Options& options);
 
-  absl::Status Do(Ledger::Step step, bool reads_store = false);
+  absl::Status Do(Ledger::Step step);
   template <typename T>
-  absl::StatusOr<T> Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step,
-                         bool reads_store = false);
+  absl::StatusOr<T> Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step);
   absl::Status Post(Command command);
+  // Calls `step` with parts of `chosen`; once if it is empty.
+  static absl::Status InSteps(const ChosenJobs& chosen,
+                              const std::function<absl::Status(const ChosenJobs&)>& step);
+  absl::StatusOr<v1::CancelJobsResponse> CancelInSteps(const ChosenJobs& chosen);
 
   void Loop();
   void NoticeStandstill(int64_t now_us);

@@ -73,6 +73,7 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) override {
     return inner_->FindActiveSweep(id_or_name);
   }
+  absl::StatusOr<QueuedSweep> ReadSweep(int64_t sweep) override { return inner_->ReadSweep(sweep); }
   absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) override {
     return inner_->SetPolicy(sweep, policy);
   }
@@ -83,16 +84,14 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override {
     return inner_->FindJob(job_key);
   }
-  absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical, absl::string_view job_key,
-                                    absl::string_view shape_key, int32_t replicate,
-                                    absl::string_view avoid_place, int64_t now_us) override {
+  absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) override {
     if (inserts_left_ >= 0 && inserts_left_-- == 0) return absl::InternalError("the disk is odd");
     const absl::StatusCode lost = lose_transaction_.exchange(absl::StatusCode::kOk);
     if (lost != absl::StatusCode::kOk) {
       inner_->Rollback();
       return absl::Status(lost, "the disk is full, or bad");
     }
-    return inner_->InsertJob(canonical, job_key, shape_key, replicate, avoid_place, now_us);
+    return inner_->InsertJob(job, now_us);
   }
   absl::StatusOr<bool> LinkJob(int64_t sweep, int64_t job_id) override {
     return inner_->LinkJob(sweep, job_id);
@@ -103,6 +102,9 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                           const std::vector<int64_t>& job_ids) override {
     return inner_->SplitByOwner(sweep, job_ids);
+  }
+  absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) override {
+    return inner_->KeepEnded(job_ids);
   }
   absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name,
                                              int64_t now_us) override {
@@ -134,8 +136,9 @@ class FaultyWriter final : public Store::Writer {
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override {
     return inner_->FinishJob(job_id, result, now_us);
   }
-  absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) override {
-    return inner_->AppendPoint(job_id, point);
+  absl::Status AppendPoints(int64_t job_id,
+                            const std::vector<const v1::CurvePoint*>& points) override {
+    return inner_->AppendPoints(job_id, points);
   }
   absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                               int64_t now_us) override {

@@ -17,19 +17,19 @@ namespace {
 constexpr size_t kRequestIdBytesMax = 64;
 
 // Less the configs whose job keys are `known`.
-JobPlan PlanJobs(std::vector<v1::JobConfig> configs,
-                 const absl::flat_hash_set<std::string>& known) {
+absl::StatusOr<JobPlan> PlanJobs(const v1::SweepSpec& spec,
+                                 const absl::flat_hash_set<std::string>& known) {
   JobPlan plan;
-  plan.jobs.reserve(configs.size());
   absl::flat_hash_map<std::string, size_t> shapes;
-  for (v1::JobConfig& config : configs) {
-    std::string job_key = JobKey(config);
-    if (known.contains(job_key)) continue;
-    const std::string shape_key = ShapeKey(config);
-    const auto [shape, is_new] = shapes.try_emplace(shape_key, plan.shape_keys.size());
-    if (is_new) plan.shape_keys.push_back(shape_key);
-    plan.jobs.push_back({std::move(config), std::move(job_key), shape->second});
-  }
+  absl::Status status =
+      ExpandSweep(spec, [&](const v1::JobConfig& config, const JobKeys::Keys& keys) {
+        if (known.contains(keys.job_key)) return;
+        const auto [shape, is_new] = shapes.try_emplace(*keys.shape_key, plan.shape_keys.size());
+        if (is_new) plan.shape_keys.push_back(*keys.shape_key);
+        plan.jobs.push_back(
+            {config.SerializeAsString(), keys.job_key, config.iterations(), shape->second});
+      });
+  if (!status.ok()) return status;
   return plan;
 }
 
@@ -47,8 +47,8 @@ absl::StatusOr<SweepPlan> PlanSweep(const v1::CreateSweepRequest& request) {
   if (request.avoid_earlier_workers() && !request.force()) {
     return absl::InvalidArgumentError("avoid_earlier_workers is only allowed with force");
   }
-  absl::StatusOr<std::vector<v1::JobConfig>> configs = ExpandSweep(request.spec());
-  if (!configs.ok()) return configs.status();
+  absl::StatusOr<JobPlan> jobs = PlanJobs(request.spec(), {});
+  if (!jobs.ok()) return jobs.status();
   SweepPlan plan;
   plan.spec = request.spec();
   plan.policy = request.policy();
@@ -56,7 +56,7 @@ absl::StatusOr<SweepPlan> PlanSweep(const v1::CreateSweepRequest& request) {
   plan.request_id = request.request_id();
   plan.force = request.force();
   plan.avoid_earlier_workers = request.avoid_earlier_workers();
-  plan.jobs = PlanJobs(*std::move(configs), {});
+  plan.jobs = *std::move(jobs);
   return plan;
 }
 
@@ -66,18 +66,17 @@ absl::StatusOr<ExtensionPlan> PlanExtension(const v1::Sweep& sweep,
       ExtendSpec(sweep.spec(), {request.axes().begin(), request.axes().end()});
   if (!spec.ok()) return spec.status();
   absl::flat_hash_set<std::string> known;
-  {
-    absl::StatusOr<std::vector<v1::JobConfig>> configs = ExpandSweep(sweep.spec());
-    if (!configs.ok()) return configs.status();
-    for (const v1::JobConfig& config : *configs) known.insert(JobKey(config));
-  }
-  absl::StatusOr<std::vector<v1::JobConfig>> configs = ExpandSweep(*spec);
-  if (!configs.ok()) return configs.status();
+  absl::Status status = ExpandSweep(
+      sweep.spec(),
+      [&known](const v1::JobConfig&, const JobKeys::Keys& keys) { known.insert(keys.job_key); });
+  if (!status.ok()) return status;
+  absl::StatusOr<JobPlan> jobs = PlanJobs(*spec, known);
+  if (!jobs.ok()) return jobs.status();
   ExtensionPlan plan;
   plan.sweep_id = sweep.id();
   plan.base = sweep.spec();
   plan.spec = *std::move(spec);
-  plan.jobs = PlanJobs(*std::move(configs), known);
+  plan.jobs = *std::move(jobs);
   return plan;
 }
 

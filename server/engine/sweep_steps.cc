@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -42,12 +41,15 @@ absl::Status Requeue(const std::vector<int64_t>& job_ids, Ledger* ledger, int64_
     status = (*writer)->RetryJob(job_id, now_us);
     if (!status.ok()) return status;
   }
-  status =
-      (*writer)->LoadSweeps([&](const QueuedSweep& sweep) { ledger->queue().SetSweep(sweep); });
-  if (!status.ok()) return status;
   for (const int64_t job_id : job_ids) {
     absl::StatusOr<UnfinishedJob> job = (*writer)->ReadUnfinished(job_id);
     if (!job.ok()) return job.status();
+    for (const int64_t number : job->sweeps) {
+      if (ledger->queue().KnowsSweep(number)) continue;
+      absl::StatusOr<QueuedSweep> sweep = (*writer)->ReadSweep(number);
+      if (!sweep.ok()) return sweep.status();
+      ledger->queue().SetSweep(*sweep);
+    }
     ledger->queue().AddJob(*job, now_us);
   }
   return absl::OkStatus();
@@ -75,8 +77,14 @@ absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
       replicate = (*known)->newest_replicate + 1;
       if (placement.avoid_earlier_workers) job.avoid_place = (*known)->place;
     }
-    absl::StatusOr<int64_t> id = writer->InsertJob(planned.config, planned.job_key, shape_key,
-                                                   replicate, job.avoid_place, now_us);
+    NewJob made;
+    made.config = planned.config;
+    made.job_key = planned.job_key;
+    made.shape_key = shape_key;
+    made.avoid_place = job.avoid_place;
+    made.iterations = planned.iterations;
+    made.replicate = replicate;
+    absl::StatusOr<int64_t> id = writer->InsertJob(made, now_us);
     if (!id.ok()) return id.status();
     job.id = *id;
     job.sweeps = {placement.sweep};
@@ -111,27 +119,28 @@ absl::StatusOr<PlacedJobs> PlaceJobs(const Placement& placement, const JobPlan& 
   return counts;
 }
 
-// The sweep that a request names, and the jobs of it that are in one of `states` and
-// pass the request's filters.
-absl::Status ScanSweep(Store* store, const std::string& sweep_id,
-                       const google::protobuf::RepeatedPtrField<v1::FieldFilter>& kept,
-                       const std::vector<std::string>& states,
-                       const std::function<void(const v1::Job&)>& visit) {
+// The jobs of a sweep that are in one of `states` and pass all filters.
+absl::StatusOr<ChosenJobs> Choose(const std::string& sweep_id,
+                                  const google::protobuf::RepeatedPtrField<v1::FieldFilter>& kept,
+                                  const std::vector<std::string>& states, Store* store) {
+  if (sweep_id.empty()) {
+    return absl::InvalidArgumentError("sweep is empty; give the id or name of one");
+  }
+  absl::StatusOr<v1::Sweep> sweep = store->GetSweep(sweep_id);
+  if (!sweep.ok()) return sweep.status();
+  ChosenJobs chosen;
+  chosen.sweep_id = sweep->id();
+  chosen.cancelled = sweep->cancelled_us() > 0;
   std::vector<v1::FieldFilter> filters(kept.begin(), kept.end());
   v1::FieldFilter& filter = filters.emplace_back();
   filter.set_field("state");
   filter.mutable_values()->Assign(states.begin(), states.end());
-  return store->ScanJobs(sweep_id, filters, 0, [&](const v1::Job& job) {
-    visit(job);
+  absl::Status status = store->ScanFigures(sweep->id(), filters, v1::LAST, [&](const auto& job) {
+    chosen.jobs.push_back(job.id);
     return true;
   });
-}
-
-absl::StatusOr<v1::Sweep> FindSweep(Store* store, const std::string& sweep) {
-  if (sweep.empty()) {
-    return absl::InvalidArgumentError("sweep is empty; give the id or name of one");
-  }
-  return store->GetSweep(sweep);
+  if (!status.ok()) return status;
+  return chosen;
 }
 
 }  // namespace
@@ -211,31 +220,45 @@ absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, Ledger* ledger, in
   return static_cast<int64_t>(cancelled->jobs.size());
 }
 
-absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::CancelJobsRequest& request,
-                                                  Store* store, Ledger* ledger, int64_t now_us) {
-  absl::StatusOr<v1::Sweep> sweep = FindSweep(store, request.sweep());
-  if (!sweep.ok()) return sweep.status();
-  if (request.filters().empty()) {
+absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelJobsRequest& request, Store* store) {
+  absl::StatusOr<ChosenJobs> chosen =
+      Choose(request.sweep(), request.filters(), {"queued", "running"}, store);
+  if (chosen.ok() && request.filters().empty()) {
     return absl::InvalidArgumentError("filters is empty; give at least one, or cancel the sweep");
   }
-  std::vector<int64_t> jobs;
-  absl::Status status = ScanSweep(store, sweep->id(), request.filters(), {"queued", "running"},
-                                  [&](const v1::Job& job) { jobs.push_back(job.id()); });
-  if (!status.ok()) return status;
+  return chosen;
+}
+
+absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelSweepRequest& request, Store* store) {
+  return Choose(request.sweep(), {}, {"queued", "running"}, store);
+}
+
+absl::StatusOr<ChosenJobs> ChooseJobs(const v1::RetryJobsRequest& request, Store* store) {
+  absl::StatusOr<ChosenJobs> chosen =
+      Choose(request.sweep(), request.filters(), {"failed", "cancelled"}, store);
+  if (chosen.ok() && chosen->cancelled) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("sweep ", chosen->sweep_id, " was cancelled; submit it again instead"));
+  }
+  return chosen;
+}
+
+absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const ChosenJobs& chosen, Ledger* ledger,
+                                                  int64_t now_us) {
   v1::CancelJobsResponse response;
-  if (sweep->cancelled_us() > 0) {
-    response.set_jobs_shared(static_cast<int64_t>(jobs.size()));
+  if (chosen.cancelled) {
+    response.set_jobs_shared(static_cast<int64_t>(chosen.jobs.size()));
     return response;
   }
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
-  absl::StatusOr<QueuedSweep> active = (*writer)->FindActiveSweep(sweep->id());
+  absl::StatusOr<QueuedSweep> active = (*writer)->FindActiveSweep(chosen.sweep_id);
   if (!active.ok()) return active.status();
-  absl::StatusOr<SharedJobs> split = (*writer)->SplitByOwner(active->number, jobs);
+  absl::StatusOr<SharedJobs> split = (*writer)->SplitByOwner(active->number, chosen.jobs);
   if (!split.ok()) return split.status();
+  const std::string reason = absl::StrCat("jobs of sweep ", chosen.sweep_id, " were cancelled");
   for (int64_t job_id : split->own) {
-    status = (*writer)->CancelJob(
-        job_id, absl::StrCat("jobs of sweep ", sweep->id(), " were cancelled"), now_us);
+    absl::Status status = (*writer)->CancelJob(job_id, reason, now_us);
     if (!status.ok()) return status;
     ledger->queue().RemoveJob(job_id);
   }
@@ -244,20 +267,16 @@ absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::CancelJobsRequest& r
   return response;
 }
 
-absl::StatusOr<int64_t> RetryJobs(const v1::RetryJobsRequest& request, Store* store, Ledger* ledger,
-                                  int64_t now_us) {
-  absl::StatusOr<v1::Sweep> sweep = FindSweep(store, request.sweep());
-  if (!sweep.ok()) return sweep.status();
-  if (sweep->cancelled_us() > 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("sweep ", sweep->id(), " was cancelled; submit it again instead"));
-  }
-  std::vector<int64_t> jobs;
-  absl::Status status = ScanSweep(store, sweep->id(), request.filters(), {"failed", "cancelled"},
-                                  [&](const v1::Job& job) { jobs.push_back(job.id()); });
-  if (status.ok()) status = Requeue(jobs, ledger, now_us);
+absl::StatusOr<int64_t> RetryJobs(const ChosenJobs& chosen, Ledger* ledger, int64_t now_us) {
+  absl::StatusOr<Store::Writer*> writer = ledger->Write();
+  if (!writer.ok()) return writer.status();
+  absl::Status active = (*writer)->FindActiveSweep(chosen.sweep_id).status();
+  if (!active.ok()) return active;
+  absl::StatusOr<std::vector<int64_t>> jobs = (*writer)->KeepEnded(chosen.jobs);
+  if (!jobs.ok()) return jobs.status();
+  absl::Status status = Requeue(*jobs, ledger, now_us);
   if (!status.ok()) return status;
-  return static_cast<int64_t>(jobs.size());
+  return static_cast<int64_t>(jobs->size());
 }
 
 }  // namespace modlab

@@ -7,8 +7,10 @@
 #ifndef MODLAB_SERVER_ENGINE_SWEEP_STEPS_H_
 #define MODLAB_SERVER_ENGINE_SWEEP_STEPS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -44,13 +46,27 @@ absl::Status UpdateSweep(const v1::UpdateSweepRequest& request, Ledger* ledger);
 // Returns the number of jobs cancelled. NOT_FOUND.
 absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, Ledger* ledger, int64_t now_us);
 
-// Errors as documented for CancelJobs.
-absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::CancelJobsRequest& request,
-                                                  Store* store, Ledger* ledger, int64_t now_us);
+// -- jobs of a sweep, in steps ---------------------------------------------------------
 
-// Returns the number of jobs queued again. Errors as documented for RetryJobs.
-absl::StatusOr<int64_t> RetryJobs(const v1::RetryJobsRequest& request, Store* store, Ledger* ledger,
-                                  int64_t now_us);
+// Which jobs a request is about, as the store says. Of very many, a step takes some: whoever
+// else waits for the engine has his turn in between.
+struct ChosenJobs {
+  std::string sweep_id;
+  bool cancelled = false;  // the sweep is
+  std::vector<int64_t> jobs;
+};
+inline constexpr size_t kJobsAStep = 2'000;
+
+// No steps: on any thread. Errors as documented for the request.
+absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelJobsRequest& request, Store* store);
+absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelSweepRequest& request, Store* store);
+absl::StatusOr<ChosenJobs> ChooseJobs(const v1::RetryJobsRequest& request, Store* store);
+
+// Those of `chosen` are cancelled, or queued again, that still can be. FAILED_PRECONDITION:
+// the sweep was cancelled since. RetryJobs() returns the number of jobs queued again.
+absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const ChosenJobs& chosen, Ledger* ledger,
+                                                  int64_t now_us);
+absl::StatusOr<int64_t> RetryJobs(const ChosenJobs& chosen, Ledger* ledger, int64_t now_us);
 
 }  // namespace modlab
 

@@ -1,6 +1,7 @@
 #include "server/engine/worker_steps.h"
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -55,7 +56,8 @@ absl::Status WriteRelease(const Queue::Verdict& verdict, absl::string_view reaso
   return (*writer)->ReleaseJob(verdict.job_id, verdict.iteration, reason, now_us);
 }
 
-// The reports of one worker, one by one.
+// The reports of one worker, one by one. Points of a job are written together: before its
+// next report of another kind, and at the end.
 class Reports {
  public:
   Reports(const v1::WorkerView& view, const ArtifactFiles& files, Ledger* ledger, int64_t now_us)
@@ -66,32 +68,55 @@ class Reports {
     if (!ledger_->queue().LeaseIsCurrent(job_id, report.attempt(), view_.worker_id())) {
       return absl::OkStatus();
     }
-    const v1::JobConfig config = ledger_->queue().Config(job_id);
+    const auto [entry, is_new] = jobs_.try_emplace(job_id);
+    Job& job = entry->second;
+    if (is_new) job.config = ledger_->queue().Config(job_id);
+    if (report.has_point()) return TakePoint(report, &job);
+    absl::Status status = WritePoints(job_id, &job);
+    if (!status.ok()) return status;
     switch (report.event_case()) {
-      case v1::Report::kPoint:
-        return TakePoint(report, config);
       case v1::Report::kFinished:
-        return TakeResult(report, config);
+        return TakeResult(report, job.config);
       case v1::Report::kFailed:
         return TakeFailure(job_id, report.failed());
       case v1::Report::kCheckpoint:
-        return TakeCheckpoint(report, config);
+        return TakeCheckpoint(report, job.config);
       case v1::Report::kReleased:
         return TakeRelease(report);
-      case v1::Report::EVENT_NOT_SET:
+      default:
         return Drop(report, "it has no event");
+    }
+  }
+
+  absl::Status WritePoints() {
+    for (auto& [job_id, job] : jobs_) {
+      absl::Status status = WritePoints(job_id, &job);
+      if (!status.ok()) return status;
     }
     return absl::OkStatus();
   }
 
  private:
-  absl::Status TakePoint(const v1::Report& report, const v1::JobConfig& config) {
-    const absl::Status sound = CheckPoint(report.point(), config);
+  struct Job {
+    v1::JobConfig config;
+    std::vector<const v1::CurvePoint*> points;  // of the view, not written yet
+  };
+
+  absl::Status TakePoint(const v1::Report& report, Job* job) {
+    const absl::Status sound = CheckPoint(report.point(), job->config);
     if (!sound.ok()) return Drop(report, sound.message());
+    job->points.push_back(&report.point());
+    return absl::OkStatus();
+  }
+
+  absl::Status WritePoints(int64_t job_id, Job* job) {
+    if (job->points.empty()) return absl::OkStatus();
     absl::StatusOr<Store::Writer*> writer = ledger_->Write();
     if (!writer.ok()) return writer.status();
-    ++ledger_->tally().points;
-    return (*writer)->AppendPoint(report.job_id(), report.point());
+    ledger_->tally().points += static_cast<int64_t>(job->points.size());
+    absl::Status status = (*writer)->AppendPoints(job_id, job->points);
+    job->points.clear();
+    return status;
   }
 
   absl::Status TakeResult(const v1::Report& report, const v1::JobConfig& config) {
@@ -171,6 +196,7 @@ class Reports {
   const ArtifactFiles& files_;
   Ledger* const ledger_;
   const int64_t now_us_;
+  std::map<int64_t, Job> jobs_;
 };
 
 }  // namespace
@@ -192,6 +218,8 @@ absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files,
     if (!status.ok()) return status;
     after.newest = report.number();
   }
+  absl::Status written = reports.WritePoints();
+  if (!written.ok()) return written;
   absl::StatusOr<std::vector<Queue::Verdict>> given_back =
       ledger->queue().UpdateWorker(view, now_us);
   if (!given_back.ok()) return given_back.status();

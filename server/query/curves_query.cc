@@ -1,6 +1,7 @@
 #include "server/query/curves_query.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -43,21 +44,6 @@ absl::StatusOr<v1::Metric> ParseCurveMetric(const std::string& name) {
   return *metric;
 }
 
-// Adds what `points` say of `metric` to the values by iteration; returns how many.
-int64_t AddPoints(const std::vector<v1::CurvePoint>& points, v1::Metric metric,
-                  std::map<int64_t, std::vector<double>>* values) {
-  int64_t added = 0;
-  for (const v1::CurvePoint& point : points) {
-    for (const v1::MetricValue& value : point.values()) {
-      if (value.metric() != metric) continue;
-      (*values)[point.iteration()].push_back(value.value());
-      ++added;
-      break;
-    }
-  }
-  return added;
-}
-
 }  // namespace
 
 absl::StatusOr<v1::QueryCurvesResponse> QueryCurves(Store* store,
@@ -72,14 +58,24 @@ absl::StatusOr<v1::QueryCurvesResponse> QueryCurves(Store* store,
   std::map<GroupKey, Group> groups;
   GroupKey key;
   int64_t gathered = 0;
-  status = store->ScanCurves(request.sweep(), {request.filters().begin(), request.filters().end()},
-                             [&](const v1::Job& job, const std::vector<v1::CurvePoint>& points) {
-                               fields->ReadKey(job.config(), &key);
-                               const auto [at, is_new] = groups.try_emplace(key);
-                               if (is_new) at->second.member = job.config();
-                               gathered += AddPoints(points, *metric, &at->second.values);
-                               return gathered <= kGatheredValuesMax;
-                             });
+  bool good = true;
+  status =
+      store->ScanMetric(request.sweep(), {request.filters().begin(), request.filters().end()},
+                        *metric, [&](const JobFigures& job, const MetricCurve& curve) {
+                          fields->ReadKey(job.config, &key);
+                          const auto [at, is_new] = groups.try_emplace(key);
+                          Group& group = at->second;
+                          if (is_new) {
+                            good = group.member.ParseFromArray(
+                                job.config_bytes.data(), static_cast<int>(job.config_bytes.size()));
+                          }
+                          for (size_t i = 0; i < curve.values.size(); ++i) {
+                            group.values[curve.iterations[i]].push_back(curve.values[i]);
+                          }
+                          gathered += static_cast<int64_t>(curve.values.size());
+                          return good && gathered <= kGatheredValuesMax;
+                        });
+  if (status.ok() && !good) status = absl::InternalError("the store is damaged: a config in it");
   if (status.ok()) status = CheckGathered(gathered);
   if (!status.ok()) return status;
 

@@ -8,7 +8,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message.h"
-#include "lib/config/fields.h"
 #include "lib/config/words.h"
 
 namespace modlab {
@@ -52,9 +51,9 @@ void GroupFields::Add(const FieldDescriptor* field) {
   fields_.push_back(field);
 }
 
-void GroupFields::ReadKey(const v1::JobConfig& canonical, GroupKey* key) const {
+void GroupFields::ReadKey(const ConfigNumbers& canonical, GroupKey* key) const {
   key->clear();
-  for (const FieldDescriptor* field : fields_) key->push_back(FieldValue(canonical, field));
+  for (const FieldDescriptor* field : fields_) key->push_back(canonical[field->number()]);
 }
 
 std::vector<std::string> GroupFields::Words(const GroupKey& key,

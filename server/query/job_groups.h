@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/repeated_field.h"
+#include "lib/config/config_numbers.h"
 #include "modlab/v1/job.pb.h"
 
 namespace modlab {
@@ -38,7 +39,7 @@ class GroupFields {
 
   const std::vector<std::string>& names() const { return names_; }
   // `key` is overwritten, so that one vector serves many jobs.
-  void ReadKey(const v1::JobConfig& canonical, GroupKey* key) const;
+  void ReadKey(const ConfigNumbers& canonical, GroupKey* key) const;
   // The fields' values as words, of any job of the group; "random" where the
   // key says so.
   std::vector<std::string> Words(const GroupKey& key, const v1::JobConfig& member) const;

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "lib/config/config_numbers.h"
 #include "lib/config/fields.h"
 #include "lib/config/job_config.h"
 #include "lib/config/words.h"
@@ -33,9 +35,11 @@ Matching::Place Matching::Add(const v1::JobConfig& canonical) {
   Variant variant;
   variant.base = bases_.try_emplace(PairingKey(canonical, left_out_), bases_.size()).first->second;
   std::string key = absl::StrCat(variant.base);
+  const ConfigNumbers numbers(canonical);
   for (const std::string& field : following_) {
+    const int number = v1::JobConfig::descriptor()->FindFieldByName(field)->number();
     variant.words.push_back(JobFieldWord(canonical, field));
-    variant.defaults.push_back(IsDefault(canonical, field));
+    variant.defaults.push_back(IsDefault(numbers, number));
     absl::StrAppend(&key, variant.defaults.back() ? "\n" : "\n=", variant.words.back());
   }
   const size_t base = variant.base;

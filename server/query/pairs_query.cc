@@ -155,8 +155,9 @@ class Pairs {
         matching_(With(sides_[kA].fields, "model_seed")) {}
 
   absl::Status Add(const v1::Job& job) {
-    const bool in_a = sides_[kA].filter.MatchesConfig(job.config());
-    const bool in_b = sides_[kB].filter.MatchesConfig(job.config());
+    const ConfigNumbers config(job.config());
+    const bool in_a = sides_[kA].filter.MatchesConfig(config);
+    const bool in_b = sides_[kB].filter.MatchesConfig(config);
     if (!in_a && !in_b) return absl::OkStatus();
     if (in_a && in_b) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -168,7 +169,7 @@ class Pairs {
     member.variant = matching_.Add(job.config()).variant;
     // What the sides name tells no pairs apart.
     if (sides_[kA].fields.count("model_seed") == 0) member.model_seed = job.config().model_seed();
-    group_fields_.ReadKey(job.config(), &key_);
+    group_fields_.ReadKey(ConfigNumbers(job.config()), &key_);
     const auto [group, is_new] = groups_.try_emplace(key_);
     if (is_new) group->second.member = job.config();
     member.group = &group->second;

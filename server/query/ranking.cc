@@ -76,7 +76,7 @@ void Ranking::Write(v1::RankModelsResponse* response) const {
   std::map<GroupKey, Group> groups;
   GroupKey key;
   for (Place& place : places) {
-    group_fields_.ReadKey(members_[place.setting->base], &key);
+    group_fields_.ReadKey(ConfigNumbers(members_[place.setting->base]), &key);
     Group& group = groups[key];
     group.settings.push_back(place.setting);
     for (const auto& [model, jobs] : place.setting->entries) group.models.insert(model);
@@ -142,7 +142,7 @@ std::vector<Ranking::Place> Ranking::Order(const std::vector<Setting>& settings)
   places.reserve(settings.size());
   for (const Setting& setting : settings) {
     Place place;
-    setting_fields_.ReadKey(members_[setting.base], &place.key);
+    setting_fields_.ReadKey(ConfigNumbers(members_[setting.base]), &place.key);
     place.setting = &setting;
     places.push_back(std::move(place));
   }

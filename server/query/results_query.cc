@@ -13,7 +13,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "lib/config/job_metrics.h"
 #include "lib/config/varying_fields.h"
 #include "lib/config/words.h"
 #include "server/query/answer_limit.h"
@@ -26,6 +25,7 @@ namespace modlab {
 namespace {
 
 struct Group {
+  v1::JobConfig member;                     // any job of it
   VaryingFields fields;                     // of its jobs
   std::set<int> rules;                      // that occur in it
   std::vector<std::vector<double>> values;  // by the place of the metric in the list asked for
@@ -63,18 +63,28 @@ class ResultGroups {
     }
   }
 
-  void Add(const v1::Job& job, const MetricValues& values) {
-    fields_.ReadKey(job.config(), &key_);
-    Group& group = GroupAt(key_);
-    group.fields.Add(job.config());
-    group.rules.insert(job.config().rules());
-    for (const v1::MetricValue& value : values) {
+  // False: the job's config is none.
+  bool Add(const JobFigures& job) {
+    fields_.ReadKey(job.config, &key_);
+    const auto [at, is_new] = groups_.try_emplace(key_);
+    Group& group = at->second;
+    if (is_new) {
+      group.values.resize(metrics_.size());
+      if (!group.member.ParseFromArray(job.config_bytes.data(),
+                                       static_cast<int>(job.config_bytes.size()))) {
+        return false;
+      }
+    }
+    group.fields.Add(job.config);
+    group.rules.insert(static_cast<int>(job.config[v1::JobConfig::kRulesFieldNumber]));
+    for (const Figure& figure : job.figures) {
       // A newer modlab's metrics have numbers that this one does not know.
-      const auto number = static_cast<size_t>(value.metric());
+      const auto number = static_cast<size_t>(figure.metric);
       if (number >= place_.size() || place_[number] < 0) continue;
-      group.values[static_cast<size_t>(place_[number])].push_back(value.value());
+      group.values[static_cast<size_t>(place_[number])].push_back(figure.value);
       ++gathered_;
     }
+    return true;
   }
 
   // To be called once, after all jobs.
@@ -82,16 +92,17 @@ class ResultGroups {
     if (fields_.model_index() < 0) return;
     std::map<GroupKey, std::pair<v1::JobConfig, std::set<int>>> random;
     for (const auto& [key, group] : groups_) {
-      if (group.fields.first().model() == v1::MONOLITHIC) continue;
+      if (group.member.model() == v1::MONOLITHIC) continue;
       GroupKey random_key = key;
       random_key[static_cast<size_t>(fields_.model_index())] = kRandomModel;
       auto& [member, rules] = random[std::move(random_key)];
-      member = group.fields.first();
+      member = group.member;
       rules.insert(group.rules.begin(), group.rules.end());
     }
     for (const auto& [key, entry] : random) {
-      Group& group = GroupAt(key);
-      group.fields.Add(entry.first);
+      Group& group = groups_[key];
+      group.values.resize(metrics_.size());
+      group.member = entry.first;
       for (const v1::Metric metric : kSpecialisationMetrics) {
         const int place = place_[static_cast<size_t>(metric)];
         if (place < 0) continue;
@@ -107,7 +118,7 @@ class ResultGroups {
     for (auto& [key, group] : groups_) {
       const std::vector<std::string> varying = group.fields.Names();
       pooled.insert(varying.begin(), varying.end());
-      const std::vector<std::string> words = fields_.Words(key, group.fields.first());
+      const std::vector<std::string> words = fields_.Words(key, group.member);
       for (size_t i = 0; i < metrics_.size(); ++i) {
         if (group.values[i].empty()) continue;
         v1::ResultRow* row = response->add_rows();
@@ -124,12 +135,6 @@ class ResultGroups {
   int64_t gathered() const { return gathered_; }
 
  private:
-  Group& GroupAt(const GroupKey& key) {
-    const auto [at, is_new] = groups_.try_emplace(key);
-    if (is_new) at->second.values.resize(metrics_.size());
-    return at->second;
-  }
-
   const GroupFields fields_;
   const std::vector<v1::Metric> metrics_;
   std::array<int, v1::Metric_ARRAYSIZE> place_;  // of a metric in metrics_, or -1
@@ -152,18 +157,19 @@ absl::StatusOr<v1::QueryResultsResponse> QueryResults(Store* store,
   ResultGroups groups(*std::move(fields), *std::move(metrics));
   std::array<int64_t, v1::JobState_ARRAYSIZE> jobs = {};
   int64_t without_best = 0;
-  status = store->ScanJobs(request.sweep(), {request.filters().begin(), request.filters().end()}, 0,
-                           [&](const v1::Job& job) {
-                             ++jobs[static_cast<size_t>(job.state())];
-                             if (job.state() != v1::SUCCEEDED) return true;
-                             const MetricValues* values = JobMetrics(job, request.checkpoint());
-                             if (values == nullptr) {
-                               ++without_best;
-                             } else {
-                               groups.Add(job, *values);
-                             }
-                             return groups.gathered() <= kGatheredValuesMax;
-                           });
+  bool good = true;
+  status = store->ScanFigures(request.sweep(), {request.filters().begin(), request.filters().end()},
+                              request.checkpoint(), [&](const JobFigures& job) {
+                                ++jobs[static_cast<size_t>(job.state)];
+                                if (job.state != v1::SUCCEEDED) return true;
+                                if (!job.has_figures) {
+                                  ++without_best;
+                                } else {
+                                  good = groups.Add(job);
+                                }
+                                return good && groups.gathered() <= kGatheredValuesMax;
+                              });
+  if (status.ok() && !good) status = absl::InternalError("the store is damaged: a config in it");
   if (status.ok()) status = CheckGathered(groups.gathered());
   if (!status.ok()) return status;
 

@@ -15,6 +15,17 @@ namespace {
 // A total order even with NaN, which goes last.
 bool Before(double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
 
+// Most samples have no NaN, and are sorted in half the time.
+void Sort(std::vector<double>* values) {
+  const bool any =
+      std::any_of(values->begin(), values->end(), [](double v) { return std::isnan(v); });
+  if (any) {
+    std::sort(values->begin(), values->end(), Before);
+  } else {
+    std::sort(values->begin(), values->end());
+  }
+}
+
 // Sums of distances to the first value: equal values give exactly their mean,
 // and no spread.
 double MeanOfSorted(const std::vector<double>& values) {
@@ -34,7 +45,7 @@ double StandardDeviation(const std::vector<double>& values, double mean) {
 v1::Summary Summarise(std::vector<double> values) {
   v1::Summary summary;
   if (values.empty()) return summary;
-  std::sort(values.begin(), values.end(), Before);
+  Sort(&values);
   const size_t n = values.size();
   const double mean = MeanOfSorted(values);
   summary.set_n(static_cast<int64_t>(n));
@@ -55,7 +66,7 @@ v1::Summary Summarise(std::vector<double> values) {
 }
 
 double Mean(std::vector<double> values) {
-  std::sort(values.begin(), values.end(), Before);
+  Sort(&values);
   return MeanOfSorted(values);
 }
 

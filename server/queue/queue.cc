@@ -21,7 +21,7 @@ void Queue::AddJob(const UnfinishedJob& job, int64_t now_us) {
   ++revision_;
   Job* entry = &jobs_[job.id];
   entry->id = job.id;
-  entry->config = job.config.SerializeAsString();
+  entry->config = job.config;
   entry->attempt = job.attempt;
   entry->failures = job.failures;
   if (!job.checkpoint.sha256().empty()) {
@@ -68,6 +68,16 @@ v1::JobConfig Queue::Config(int64_t job_id) const {
 double Queue::IterationsPerSecond(int64_t job_id) const {
   auto job = leased_.find(job_id);
   return job == leased_.end() ? 0.0 : job->second->lease->iterations_per_second;
+}
+
+std::map<std::string, double> Queue::SweepSpeeds() const {
+  std::map<std::string, double> speeds;
+  for (const auto& [job_id, job] : leased_) {
+    for (const Sweep* sweep : job->sweeps) {
+      speeds[sweep->facts.id] += job->lease->iterations_per_second;
+    }
+  }
+  return speeds;
 }
 
 // -- leases --------------------------------------------------------------------

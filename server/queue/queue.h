@@ -158,6 +158,7 @@ class Queue {
 
   // Adds a sweep, or changes its policy.
   void SetSweep(const QueuedSweep& sweep);
+  bool KnowsSweep(int64_t number) const { return sweeps_.count(number) > 0; }
   // It was cancelled: no job follows it any more. Those that no other sweep asks for
   // are to be taken out by RemoveJob().
   void RemoveSweep(int64_t number);
@@ -176,6 +177,9 @@ class Queue {
   v1::JobConfig Config(int64_t job_id) const;
   // Of the job's lease, as last reported; 0 if it has none.
   double IterationsPerSecond(int64_t job_id) const;
+  // The same of all jobs together that a sweep asks for, by its id; of those alone that have
+  // leases.
+  std::map<std::string, double> SweepSpeeds() const;
   // Of the job's checkpoint; 0 if it has none. The job must be in the queue.
   int64_t CheckpointIteration(int64_t job_id) const { return Iteration(jobs_.at(job_id)); }
 

@@ -215,14 +215,14 @@ TEST_F(QueueAssignTest, APlaceIsAvoidedWhileAnotherCanTakeTheJob) {
   Update(Obedient(At("p", View("v", 4, 8))));
   Update(At("q", View("w", 1, 8)));
   job.id = 3;
-  job.config.set_model_seed(3);
+  job.config = Job(3, "").config;
   Add(job);
   AddJobs(4, 4, "b");
   EXPECT_THAT(Assign(), ElementsAre("v: 4/1", "w: 3/1"));
   // Also where the other is busy.
   Update(Obedient(At("q", View("w", 1, 8))));
   job.id = 5;
-  job.config.set_model_seed(5);
+  job.config = Job(5, "").config;
   Add(job);
   EXPECT_THAT(Assign(), IsEmpty());
   queue_->Disconnect("w");

@@ -65,7 +65,9 @@ class QueueFixture : public testing::Test {
     UnfinishedJob job;
     job.id = id;
     job.shape_key = shape;
-    job.config.set_model_seed(id);
+    v1::JobConfig config;
+    config.set_model_seed(id);
+    job.config = config.SerializeAsString();
     job.sweeps = std::move(sweeps);
     return job;
   }

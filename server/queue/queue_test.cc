@@ -210,6 +210,8 @@ TEST_F(QueueTest, SpeedsAddUp) {
   EXPECT_EQ(queue_->IterationsPerSecond(1), 10.0);
   EXPECT_EQ(queue_->IterationsPerSecond(2), 0.0);
   EXPECT_EQ(queue_->IterationsPerSecond(3), 0.0);
+  ASSERT_EQ(queue_->SweepSpeeds().size(), 1u);
+  EXPECT_EQ(queue_->SweepSpeeds().begin()->second, 10.0);
   const std::vector<v1::Worker> workers = queue_->ListWorkers();
   ASSERT_EQ(workers.size(), 1u);
   EXPECT_EQ(workers[0].name(), "name-w");

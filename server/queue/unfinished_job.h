@@ -24,7 +24,7 @@ struct QueuedSweep {
 struct UnfinishedJob {
   int64_t id = 0;
   std::string shape_key;
-  v1::JobConfig config;
+  std::string config;                 // canonical, serialised
   v1::JobState state = v1::QUEUED;    // QUEUED or RUNNING
   int32_t attempt = 0;                // times leased so far
   int32_t failures = 0;               // failed attempts in a row without a newer checkpoint

@@ -1,7 +1,9 @@
 #include "server/services/sweep_service.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,24 +127,18 @@ absl::Status SweepServiceImpl::ReadSweep(const std::string& id, v1::Sweep* sweep
   absl::StatusOr<v1::Sweep> read = FindSweep(id);
   if (!read.ok()) return read.status();
   *sweep = *std::move(read);
-  return FillSpeed(sweep);
+  return FillSpeeds({sweep});
 }
 
 // The store knows which jobs run, the engine how fast.
-absl::Status SweepServiceImpl::FillSpeed(v1::Sweep* sweep) {
-  if (sweep->counts().running() == 0) return absl::OkStatus();
-  v1::FieldFilter running;
-  running.set_field("state");
-  running.add_values("running");
-  std::vector<int64_t> jobs;
-  absl::Status status = store_->ScanJobs(sweep->id(), {running}, 0, [&](const v1::Job& job) {
-    jobs.push_back(job.id());
-    return true;
+absl::Status SweepServiceImpl::FillSpeeds(const std::vector<v1::Sweep*>& sweeps) {
+  const bool none_run = std::all_of(sweeps.begin(), sweeps.end(), [](const v1::Sweep* sweep) {
+    return sweep->counts().running() == 0;
   });
-  if (!status.ok()) return status;
-  absl::StatusOr<double> speed = engine_->IterationsPerSecond(jobs);
-  if (!speed.ok()) return speed.status();
-  sweep->set_iterations_per_second(*speed);
+  if (none_run) return absl::OkStatus();
+  absl::StatusOr<std::map<std::string, double>> speeds = engine_->IterationsPerSecond();
+  if (!speeds.ok()) return speeds.status();
+  for (v1::Sweep* sweep : sweeps) sweep->set_iterations_per_second((*speeds)[sweep->id()]);
   return absl::OkStatus();
 }
 
@@ -171,11 +167,9 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(grpc::CallbackServerConte
         store_->ListSweeps(request->page_size(), request->page_token());
     if (!page.ok()) return page.status();
     *response = *std::move(page);
-    for (v1::Sweep& sweep : *response->mutable_sweeps()) {
-      absl::Status status = FillSpeed(&sweep);
-      if (!status.ok()) return status;
-    }
-    return CheckAnswerSize(*response);
+    absl::Status status = FillSpeeds(
+        {response->mutable_sweeps()->pointer_begin(), response->mutable_sweeps()->pointer_end()});
+    return status.ok() ? CheckAnswerSize(*response) : status;
   });
 }
 

@@ -4,6 +4,7 @@
 #define MODLAB_SERVER_SERVICES_SWEEP_SERVICE_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -67,7 +68,7 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   // By id or name. INVALID_ARGUMENT for none.
   absl::StatusOr<v1::Sweep> FindSweep(const std::string& id_or_name);
   absl::Status ReadSweep(const std::string& id, v1::Sweep* sweep);
-  absl::Status FillSpeed(v1::Sweep* sweep);
+  absl::Status FillSpeeds(const std::vector<v1::Sweep*>& sweeps);
 
   Store* const store_;
   Engine* const engine_;

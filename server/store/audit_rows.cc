@@ -131,30 +131,13 @@ absl::StatusOr<std::vector<std::pair<std::string, int64_t>>> ReadDoubledJobs(
 
 absl::StatusOr<std::optional<int64_t>> ReadFirstJobWithEvents(Connection* connection) {
   Statement row = connection->Prepare(
-      "SELECT job FROM job_events WHERE n = 1 AND kind = ?"
-      "  ORDER BY job LIMIT 1");
-  const absl::StatusOr<bool> found = row.Bind(v1::SUBMITTED).Step();
+      "SELECT id FROM jobs"
+      "  WHERE events > CASE state WHEN 2 THEN 1 WHEN 3 THEN 2 ELSE 0 END AND events <= ?"
+      "    AND NOT EXISTS (SELECT 1 FROM job_events WHERE job = id AND n = 1)"
+      "  ORDER BY id LIMIT 1");
+  const absl::StatusOr<bool> found = row.Bind(kJobEventsMax).Step();
   if (!found.ok()) return found.status();
   return *found ? std::make_optional(row.Int(0)) : std::nullopt;
-}
-
-absl::Status ScanStoredCurve(Connection* connection, int64_t job_id,
-                             const std::function<void(int64_t, const v1::CurvePoint&)>& visit) {
-  Statement row = connection->Prepare(
-      "SELECT iteration, point FROM curve_points WHERE job_id = ? ORDER BY iteration");
-  row.Bind(job_id);
-  v1::CurvePoint point;
-  return ForEachRow(std::move(row), [&](const Statement& each) {
-    absl::Status status = ParseBlob(*connection, each.Blob(1), &point);
-    if (status.ok()) visit(each.Int(0), point);
-    return status;
-  });
-}
-
-absl::StatusOr<std::vector<int64_t>> ReadEventNumbers(Connection* connection, int64_t job_id) {
-  Statement row = connection->Prepare("SELECT n FROM job_events WHERE job = ? ORDER BY n");
-  row.Bind(job_id);
-  return ReadNumbers(std::move(row));
 }
 
 absl::StatusOr<std::vector<std::pair<ArtifactRole, std::string>>> ReadReferences(

@@ -46,11 +46,6 @@ absl::StatusOr<std::vector<std::pair<std::string, int64_t>>> ReadDoubledJobs(
 // Nothing where no job has such an event.
 absl::StatusOr<std::optional<int64_t>> ReadFirstJobWithEvents(Connection* connection);
 
-// A job's points, each with the iteration that it is stored under; ascending.
-absl::Status ScanStoredCurve(Connection* connection, int64_t job_id,
-                             const std::function<void(int64_t, const v1::CurvePoint&)>& visit);
-// Numbers of a job's events, in order.
-absl::StatusOr<std::vector<int64_t>> ReadEventNumbers(Connection* connection, int64_t job_id);
 // What a job refers to, by role.
 absl::StatusOr<std::vector<std::pair<ArtifactRole, std::string>>> ReadReferences(
     Connection* connection, int64_t job_id);

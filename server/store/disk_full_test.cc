@@ -95,8 +95,11 @@ TEST_F(DiskFullTest, ADatabaseAtItsLimitIsAsAFullDisk) {
     ASSERT_LT(points, 10'000'000);
     status = writer()->Begin();
     v1::CurvePoint point;
+    v1::MetricValue* const loss = point.add_values();
+    loss->set_metric(v1::EVAL_LOSS);
     for (int i = 0; i < 1000 && status.ok(); ++i) {
       point.set_iteration(++points);
+      loss->set_value(1.0 / points);
       status = writer()->AppendPoint(done, point);
     }
     if (status.ok()) status = writer()->Commit();

@@ -17,16 +17,26 @@
 
 namespace modlab {
 
-// Records an event, and forgets the oldest beyond kJobEventsMax. If the job is RUNNING
-// by its row, the event concerns its attempt, and `iteration` says how far that got
-// (nullopt: as far as the row says; FINISHED: all the way). So what ends an attempt is
-// recorded before the row is changed, what begins one after. NOT_FOUND for the job.
+// Events that a job's row tells itself have no row of their own: the first, SUBMITTED; while
+// the job runs, LEASED of its attempt, which is the last; once it has succeeded, that and
+// FINISHED. An ordinary life writes none. jobs.events counts all of them; what changes a
+// job's state has to count its event there.
+
+// Records the job's next event, and forgets the oldest beyond kJobEventsMax; to be called
+// before the row is changed. If the job is RUNNING by its row, the event concerns its attempt,
+// and `iteration` says how far that got (nullopt: as far as the row says). NOT_FOUND for the
+// job.
 absl::Status AddEvent(Connection* connection, int64_t job_id, v1::JobEventKind kind, int64_t now_us,
                       std::optional<int64_t> iteration, absl::string_view reason,
                       v1::FailureCause cause = v1::FAILURE_CAUSE_UNSPECIFIED);
 
-// As they happened; none for an unknown job.
-absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(Connection* connection, int64_t job_id);
+// The newest events of a job, at most kJobEventsMax, as they happened. None for an unknown job.
+struct JobEvents {
+  int64_t count = 0;             // of all that there ever were
+  std::vector<int64_t> numbers;  // of `events`, from 1; those of a sound store end with `count`
+  std::vector<v1::JobEvent> events;
+};
+absl::StatusOr<JobEvents> ReadEvents(Connection* connection, int64_t job_id);
 
 }  // namespace modlab
 

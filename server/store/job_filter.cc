@@ -4,7 +4,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
 #include "lib/config/words.h"
+#include "modlab/v1/job.pb.h"
 
 namespace modlab {
 namespace {
@@ -84,25 +86,26 @@ absl::Status JobFilter::AddIds(const v1::FieldFilter& filter) {
 }
 
 absl::Status JobFilter::AddConfigField(const v1::FieldFilter& filter) {
-  absl::flat_hash_set<std::string> words;
+  const int field = v1::JobConfig::descriptor()->FindFieldByName(filter.field())->number();
+  absl::flat_hash_set<double> values;
   for (const std::string& value : filter.values()) {
     v1::JobConfig scratch;
     absl::Status status = SetJobField(filter.field(), value, &scratch);
     if (!status.ok()) return status;
-    words.insert(JobFieldWord(scratch, filter.field()));
+    values.insert(ConfigNumbers(scratch)[field]);
   }
-  for (auto& [field, known] : words_) {
-    if (field != filter.field()) continue;
-    absl::erase_if(known, [&words](const std::string& word) { return !words.contains(word); });
-    return known.empty() ? Contradiction(field) : absl::OkStatus();
+  for (auto& [other, known] : values_) {
+    if (other != field) continue;
+    absl::erase_if(known, [&values](double value) { return !values.contains(value); });
+    return known.empty() ? Contradiction(filter.field()) : absl::OkStatus();
   }
-  words_.emplace_back(filter.field(), std::move(words));
+  values_.emplace_back(field, std::move(values));
   return absl::OkStatus();
 }
 
-bool JobFilter::MatchesConfig(const v1::JobConfig& canonical) const {
-  return std::all_of(words_.begin(), words_.end(), [&canonical](const auto& entry) {
-    return entry.second.contains(JobFieldWord(canonical, entry.first));
+bool JobFilter::MatchesConfig(const ConfigNumbers& config) const {
+  return std::all_of(values_.begin(), values_.end(), [&config](const auto& entry) {
+    return config.has(entry.first) && entry.second.contains(config[entry.first]);
   });
 }
 

@@ -16,7 +16,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "modlab/v1/job.pb.h"
+#include "lib/config/config_numbers.h"
 #include "modlab/v1/sweep.pb.h"
 
 namespace modlab {
@@ -38,8 +38,8 @@ class JobFilter {
   int64_t id_min() const { return id_min_; }
   int64_t id_max() const { return id_max_; }
   bool MatchesId(int64_t id) const { return !ids_.has_value() || ids_->contains(id); }
-  // `canonical` must come from Canonicalise().
-  bool MatchesConfig(const v1::JobConfig& canonical) const;
+  // Of a canonical config.
+  bool MatchesConfig(const ConfigNumbers& config) const;
 
  private:
   JobFilter() = default;
@@ -51,8 +51,8 @@ class JobFilter {
   int64_t id_min_ = 1;
   int64_t id_max_ = std::numeric_limits<int64_t>::max();
   std::optional<absl::flat_hash_set<int64_t>> ids_;
-  // A field and the words it may have, as JobFieldWord() writes them.
-  std::vector<std::pair<std::string, absl::flat_hash_set<std::string>>> words_;
+  // The number of a field of JobConfig, and the values that it may have.
+  std::vector<std::pair<int, absl::flat_hash_set<double>>> values_;
 };
 
 }  // namespace modlab

@@ -1,38 +1,21 @@
 #include "server/store/job_rows.h"
 
-#include <cstddef>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/config/config_numbers.h"
+#include "server/store/job_scan.h"
 #include "server/store/message_blob.h"
 
 namespace modlab {
 namespace {
 
-// The columns that ReadRow() expects. What a filter looks at stands first.
-#define MODLAB_JOB_COLUMNS                                                        \
-  "jobs.id, config, state, job_key, shape_key, replicate, attempt, iteration, "   \
-  "failure, worker_name, created_us, started_us, finished_us, result, failures, " \
-  "not_before_us, checkpoint_iteration, checkpoint_sha256, checkpoint_bytes"
-
-constexpr absl::string_view kOneJob =
-    "SELECT " MODLAB_JOB_COLUMNS " FROM jobs LEFT JOIN results ON job = jobs.id WHERE jobs.id = ?1";
-
-// ?1 and ?2 bound the id, ?3 is the mask of states.
-constexpr absl::string_view kAllJobs = "SELECT " MODLAB_JOB_COLUMNS
-                                       "  FROM jobs LEFT JOIN results ON job = jobs.id"
-                                       "  WHERE jobs.id BETWEEN ?1 AND ?2 AND (?3 >> state) & 1"
-                                       "  ORDER BY jobs.id";
-
-constexpr absl::string_view kSweepJobs =
-    "SELECT " MODLAB_JOB_COLUMNS
-    "  FROM sweep_jobs CROSS JOIN jobs ON jobs.id = sweep_jobs.job"
-    "  LEFT JOIN results ON results.job = jobs.id"
-    "  WHERE sweep_jobs.job BETWEEN ?1 AND ?2 AND (?3 >> state) & 1 AND sweep = ?4"
-    "  ORDER BY sweep_jobs.job";
-
-#undef MODLAB_JOB_COLUMNS
+// What ReadRest() expects. What a filter looks at stands first.
+constexpr absl::string_view kColumns =
+    "jobs.id, config, state, job_key, shape_key, replicate, attempt, iteration, failure,"
+    " worker_name, created_us, started_us, finished_us, result, failures, not_before_us,"
+    " checkpoint_iteration, checkpoint_sha256, checkpoint_bytes";
 
 // All but id and config, which the caller has read. Writes every field, so that
 // a job that is used again needs no clearing, which would give its memory back.
@@ -79,7 +62,8 @@ v1::TrainingCheckpoint ReadCheckpoint(const Statement& row, int column) {
 }
 
 absl::StatusOr<v1::Job> ReadJob(Connection* connection, int64_t id) {
-  Statement row = connection->Prepare(kOneJob);
+  Statement row = connection->Prepare(absl::StrCat(
+      "SELECT ", kColumns, " FROM jobs LEFT JOIN results ON job = jobs.id WHERE jobs.id = ?1"));
   const absl::StatusOr<bool> found = row.Bind(id).Step();
   if (!found.ok()) return found.status();
   if (!*found) return absl::NotFoundError(absl::StrCat("no job ", id));
@@ -94,42 +78,24 @@ absl::StatusOr<v1::Job> ReadJob(Connection* connection, int64_t id) {
 absl::Status ScanJobRows(Connection* connection, std::optional<int64_t> sweep,
                          const JobFilter& filter, int64_t after_id,
                          const std::function<bool(const v1::Job&)>& visit) {
-  const int64_t id_min = after_id < filter.id_min() ? filter.id_min() : after_id + 1;
-  Statement row = connection->Prepare(sweep.has_value() ? kSweepJobs : kAllJobs);
-  row.Bind(id_min).Bind(filter.id_max()).Bind(filter.state_mask());
-  if (sweep.has_value()) row.Bind(*sweep);
+  absl::StatusOr<Statement> found = ScanJobs(connection, kColumns, sweep, filter, after_id);
+  if (!found.ok()) return found.status();
+  Statement& row = *found;
   v1::Job job;
   for (;;) {
     const absl::StatusOr<bool> more = row.Step();
     if (!more.ok()) return more.status();
     if (!*more) return absl::OkStatus();
     if (!filter.MatchesId(row.Int(0))) continue;
+    const std::optional<ConfigNumbers> config = ConfigNumbers::Read(row.Blob(1));
+    if (config.has_value() && !filter.MatchesConfig(*config)) continue;
     job.set_id(row.Int(0));
     absl::Status status = ParseBlob(*connection, row.Blob(1), job.mutable_config());
     if (!status.ok()) return status;
-    if (!filter.MatchesConfig(job.config())) continue;
     status = ReadRest(*connection, row, &job);
     if (!status.ok()) return status;
     if (!visit(job)) return absl::OkStatus();
   }
-}
-
-absl::Status ReadPoints(Connection* connection, int64_t job_id,
-                        std::vector<v1::CurvePoint>* points) {
-  Statement row =
-      connection->Prepare("SELECT point FROM curve_points WHERE job_id = ? ORDER BY iteration");
-  row.Bind(job_id);
-  size_t count = 0;
-  for (;;) {
-    const absl::StatusOr<bool> more = row.Step();
-    if (!more.ok()) return more.status();
-    if (!*more) break;
-    if (count == points->size()) points->emplace_back();
-    absl::Status status = ParseBlob(*connection, row.Blob(0), &(*points)[count++]);
-    if (!status.ok()) return status;
-  }
-  points->resize(count);
-  return absl::OkStatus();
 }
 
 }  // namespace modlab

@@ -1,4 +1,4 @@
-// Reading of jobs and curves: each call works on the connection that it is
+// Reading of jobs: each call works on the connection that it is
 // given, within its transaction.
 
 #ifndef MODLAB_SERVER_STORE_JOB_ROWS_H_
@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,10 +29,6 @@ absl::StatusOr<v1::Job> ReadJob(Connection* connection, int64_t id);
 absl::Status ScanJobRows(Connection* connection, std::optional<int64_t> sweep,
                          const JobFilter& filter, int64_t after_id,
                          const std::function<bool(const v1::Job&)>& visit);
-
-// Replaces `points` by the job's, by iteration; none for an unknown job.
-absl::Status ReadPoints(Connection* connection, int64_t job_id,
-                        std::vector<v1::CurvePoint>* points);
 
 }  // namespace modlab
 

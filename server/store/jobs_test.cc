@@ -57,8 +57,7 @@ TEST_F(JobsTest, AnUnfinishedJobIsReadAsItIsLoaded) {
   Begin();
   const std::string sweep = AddSweep("s");
   const v1::JobConfig config = Config({});
-  const absl::StatusOr<int64_t> id =
-      writer()->InsertJob(config, JobKey(config), ShapeKey(config), 0, "node-7", 1000);
+  const absl::StatusOr<int64_t> id = InsertJob(writer(), config, 0, "node-7", 1000);
   ASSERT_EQ(id.status(), absl::OkStatus());
   ASSERT_EQ(writer()->LinkJob(Number(sweep), *id).status(), absl::OkStatus());
   Start(*id, 3);
@@ -209,7 +208,7 @@ TEST_F(JobsTest, UnfinishedJobsAreLoaded) {
   EXPECT_EQ(writer()->RequeueJob(running, 2, Why(v1::WORKER_LOST, "gone", 60), 9, 8),
             absl::OkStatus());
   const v1::JobConfig moved = Config({{"model_seed", "3"}});
-  ASSERT_TRUE(writer()->InsertJob(moved, JobKey(moved), ShapeKey(moved), 0, "place-1", 5).ok());
+  ASSERT_TRUE(InsertJob(writer(), moved, 0, "place-1", 5).ok());
   EXPECT_THAT(LoadUnfinished()[1].not_before_us, 9);
   Start(running, 4);
   Start(done);
@@ -229,7 +228,7 @@ TEST_F(JobsTest, UnfinishedJobsAreLoaded) {
   EXPECT_EQ(jobs[1].failures, 2);
   EXPECT_EQ(jobs[1].worker_id, "worker-1");
   EXPECT_EQ(jobs[1].shape_key, ShapeKey(config));
-  EXPECT_EQ(jobs[1].config.SerializeAsString(), config.SerializeAsString());
+  EXPECT_EQ(jobs[1].config, config.SerializeAsString());
   EXPECT_EQ(jobs[1].not_before_us, 0);
   EXPECT_EQ(jobs[1].checkpoint.iteration(), 50);
   EXPECT_EQ(jobs[1].checkpoint.sha256(), std::string(64, 'a'));

@@ -5,6 +5,8 @@
 //                                 1) or the best (2); NULL: it has none. An error
 //                                 for a blob that is no JobResult.
 //   artifact_bytes(sha256)        Size of the artifact's file; NULL: it is missing.
+//   curve_chunk(point)            Aggregate: the chunk of these CurvePoints. An error for
+//                                 a blob that is none, and for too many of them.
 
 #ifndef MODLAB_SERVER_STORE_MIGRATION_FUNCTIONS_H_
 #define MODLAB_SERVER_STORE_MIGRATION_FUNCTIONS_H_

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "modlab/v1/job.pb.h"
 #include "server/store/artifact_rows.h"
+#include "server/store/curve_rows.h"
 #include "server/store/message_blob.h"
 #include "server/store/sweep_rows.h"
 
@@ -63,9 +64,9 @@ class Pruner {
     absl::Status status = AddToResponse(sweep);
     if (status.ok()) status = Run("DELETE FROM sweep_jobs WHERE sweep = ?", sweep);
     for (const int64_t job : jobs) {
-      if (status.ok()) status = Run("DELETE FROM curve_points WHERE job_id = ?", job);
-      if (!status.ok()) return status;
-      response_.set_points(response_.points() + connection_->changes());
+      const absl::StatusOr<int64_t> points = RemoveCurve(connection_, job);
+      if (!points.ok()) return points.status();
+      response_.set_points(response_.points() + *points);
       for (const absl::string_view sql :
            {"DELETE FROM job_events WHERE job = ?", "DELETE FROM results WHERE job = ?",
             "DELETE FROM artifact_refs WHERE job = ?", "DELETE FROM jobs WHERE id = ?"}) {

@@ -111,6 +111,14 @@ absl::Status Connection::AddFunction(const char* name, int arguments,
   return result == SQLITE_OK ? absl::OkStatus() : Error(result);
 }
 
+absl::Status Connection::AddAggregate(const char* name, int arguments,
+                                      void (*step)(sqlite3_context*, int, sqlite3_value**),
+                                      void (*end)(sqlite3_context*)) {
+  const int result = sqlite3_create_function_v2(handle_, name, arguments, SQLITE_UTF8, nullptr,
+                                                nullptr, step, end, nullptr);
+  return result == SQLITE_OK ? absl::OkStatus() : Error(result);
+}
+
 absl::Status Connection::CopyTo(Connection* to, const std::function<bool()>& go_on) {
   constexpr int kStepPages = 256;
   sqlite3_backup* const copy = sqlite3_backup_init(to->handle_, "main", handle_, "main");

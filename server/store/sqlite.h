@@ -80,6 +80,10 @@ class Connection {
   absl::Status AddFunction(const char* name, int arguments,
                            void (*function)(sqlite3_context*, int, sqlite3_value**),
                            const std::string& context);
+  // An SQL function of rows: `step` for each, then `end`.
+  absl::Status AddAggregate(const char* name, int arguments,
+                            void (*step)(sqlite3_context*, int, sqlite3_value**),
+                            void (*end)(sqlite3_context*));
   // Makes the database of `to`, which has no transaction, a copy of this one as its
   // transaction sees it, in steps of 1 MiB. `go_on` is asked before each; CANCELLED if
   // it says no. Writers of this database are never waited for, nor made to wait.

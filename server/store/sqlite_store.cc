@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/store/curve_rows.h"
 #include "server/store/event_rows.h"
+#include "server/store/figure_rows.h"
 #include "server/store/job_filter.h"
 #include "server/store/job_rows.h"
 #include "server/store/migration_functions.h"
@@ -19,19 +21,22 @@ namespace {
 
 constexpr int kReadersMax = 8;
 
-// Visits jobs on the snapshot that a scan reads.
-absl::Status Scan(Connection* connection, absl::string_view sweep,
-                  const std::vector<v1::FieldFilter>& filters, int64_t after_id,
-                  const std::function<bool(const v1::Job&)>& visit) {
-  const absl::StatusOr<JobFilter> filter = JobFilter::Parse(filters);
+// Which jobs a scan visits.
+struct Selection {
+  std::optional<int64_t> sweep;
+  JobFilter filter;
+};
+
+absl::StatusOr<Selection> Select(Connection* connection, absl::string_view sweep,
+                                 const std::vector<v1::FieldFilter>& filters) {
+  absl::StatusOr<JobFilter> filter = JobFilter::Parse(filters);
   if (!filter.ok()) return filter.status();
-  std::optional<int64_t> number;
-  if (!sweep.empty()) {
-    const absl::StatusOr<int64_t> found = FindSweep(connection, sweep);
-    if (!found.ok()) return found.status();
-    number = *found;
-  }
-  return ScanJobRows(connection, number, *filter, after_id, visit);
+  Selection selection{std::nullopt, *std::move(filter)};
+  if (sweep.empty()) return selection;
+  const absl::StatusOr<int64_t> found = FindSweep(connection, sweep);
+  if (!found.ok()) return found.status();
+  selection.sweep = *found;
+  return selection;
 }
 
 absl::Status LimitSize(Connection* connection, int64_t bytes_max) {
@@ -65,7 +70,10 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir,
                                 "PRAGMA synchronous = FULL;"
                                 "PRAGMA foreign_keys = ON;"
                                 "PRAGMA journal_size_limit = 67108864;"  // bytes
-                                "PRAGMA cache_size = -65536;");          // KiB
+                                // Pages: a busy coordinator writes some pages again and again,
+                                // and each checkpoint takes two syncs.
+                                "PRAGMA wal_autocheckpoint = 8000;"
+                                "PRAGMA cache_size = -65536;");  // KiB
   if (status.ok() && options.bytes_max > 0)
     status = LimitSize(connection->get(), options.bytes_max);
   if (status.ok()) status = AddMigrationFunctions(data_dir, connection->get());
@@ -109,7 +117,30 @@ absl::Status SqliteStore::ScanJobs(absl::string_view sweep,
                                    const std::function<bool(const v1::Job&)>& visit) {
   absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
   if (!snapshot.ok()) return snapshot.status();
-  return Scan(snapshot->connection(), sweep, filters, after_id, visit);
+  const absl::StatusOr<Selection> chosen = Select(snapshot->connection(), sweep, filters);
+  if (!chosen.ok()) return chosen.status();
+  return ScanJobRows(snapshot->connection(), chosen->sweep, chosen->filter, after_id, visit);
+}
+
+absl::Status SqliteStore::ScanFigures(absl::string_view sweep,
+                                      const std::vector<v1::FieldFilter>& filters,
+                                      v1::Checkpoint checkpoint,
+                                      const std::function<bool(const JobFigures&)>& visit) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  const absl::StatusOr<Selection> chosen = Select(snapshot->connection(), sweep, filters);
+  if (!chosen.ok()) return chosen.status();
+  return ScanFigureRows(snapshot->connection(), chosen->sweep, chosen->filter, checkpoint, visit);
+}
+
+absl::Status SqliteStore::ScanMetric(
+    absl::string_view sweep, const std::vector<v1::FieldFilter>& filters, v1::Metric metric,
+    const std::function<bool(const JobFigures&, const MetricCurve&)>& visit) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  const absl::StatusOr<Selection> chosen = Select(snapshot->connection(), sweep, filters);
+  if (!chosen.ok()) return chosen.status();
+  return ScanMetricRows(snapshot->connection(), chosen->sweep, chosen->filter, metric, visit);
 }
 
 absl::StatusOr<std::vector<v1::CurvePoint>> SqliteStore::ReadCurve(int64_t job_id) {
@@ -128,7 +159,9 @@ absl::StatusOr<std::vector<v1::JobEvent>> SqliteStore::ReadEvents(int64_t job_id
   if (!snapshot.ok()) return snapshot.status();
   const absl::StatusOr<v1::Job> job = ReadJob(snapshot->connection(), job_id);
   if (!job.ok()) return job.status();
-  return modlab::ReadEvents(snapshot->connection(), job_id);
+  absl::StatusOr<JobEvents> events = modlab::ReadEvents(snapshot->connection(), job_id);
+  if (!events.ok()) return events.status();
+  return std::move(events->events);
 }
 
 absl::Status SqliteStore::ScanCurves(
@@ -137,12 +170,15 @@ absl::Status SqliteStore::ScanCurves(
   absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
   if (!snapshot.ok()) return snapshot.status();
   Connection* const connection = snapshot->connection();
+  const absl::StatusOr<Selection> chosen = Select(connection, sweep, filters);
+  if (!chosen.ok()) return chosen.status();
   std::vector<v1::CurvePoint> points;
   absl::Status reading;
-  const absl::Status scanned = Scan(connection, sweep, filters, 0, [&](const v1::Job& job) {
-    reading = ReadPoints(connection, job.id(), &points);
-    return reading.ok() && visit(job, points);
-  });
+  const absl::Status scanned =
+      ScanJobRows(connection, chosen->sweep, chosen->filter, 0, [&](const v1::Job& job) {
+        reading = ReadPoints(connection, job.id(), &points);
+        return reading.ok() && visit(job, points);
+      });
   return scanned.ok() ? reading : scanned;
 }
 

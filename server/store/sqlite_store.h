@@ -31,6 +31,12 @@ class SqliteStore : public Store {
   absl::Status ScanJobs(absl::string_view sweep, const std::vector<v1::FieldFilter>& filters,
                         int64_t after_id,
                         const std::function<bool(const v1::Job&)>& visit) override;
+  absl::Status ScanFigures(absl::string_view sweep, const std::vector<v1::FieldFilter>& filters,
+                           v1::Checkpoint checkpoint,
+                           const std::function<bool(const JobFigures&)>& visit) override;
+  absl::Status ScanMetric(
+      absl::string_view sweep, const std::vector<v1::FieldFilter>& filters, v1::Metric metric,
+      const std::function<bool(const JobFigures&, const MetricCurve&)>& visit) override;
   absl::StatusOr<std::vector<v1::CurvePoint>> ReadCurve(int64_t job_id) override;
   absl::StatusOr<std::vector<v1::JobEvent>> ReadEvents(int64_t job_id) override;
   absl::Status ScanCurves(

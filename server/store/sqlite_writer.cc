@@ -117,8 +117,7 @@ absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinishedRow(const Statement& r
   UnfinishedJob job;
   job.id = row.Int(0);
   job.shape_key = std::string(row.Text(1));
-  absl::Status status = ParseBlob(*connection_, row.Blob(2), &job.config);
-  if (!status.ok()) return status;
+  job.config = std::string(row.Blob(2));
   job.state = static_cast<v1::JobState>(row.Int(3));
   job.attempt = static_cast<int32_t>(row.Int(4));
   job.failures = static_cast<int32_t>(row.Int(5));

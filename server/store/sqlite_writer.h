@@ -45,6 +45,7 @@ class SqliteWriter : public Store::Writer {
                                           absl::string_view user, absl::string_view request_id,
                                           int64_t now_us) override;
   absl::StatusOr<QueuedSweep> FindActiveSweep(absl::string_view id_or_name) override;
+  absl::StatusOr<QueuedSweep> ReadSweep(int64_t sweep) override;
   absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) override;
   absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) override;
   absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) override;
@@ -52,12 +53,11 @@ class SqliteWriter : public Store::Writer {
   absl::StatusOr<UnfinishedJob> ReadUnfinished(int64_t job_id) override;
   absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                           const std::vector<int64_t>& job_ids) override;
+  absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) override;
   absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name, int64_t now_us) override;
 
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override;
-  absl::StatusOr<int64_t> InsertJob(const v1::JobConfig& canonical, absl::string_view job_key,
-                                    absl::string_view shape_key, int32_t replicate,
-                                    absl::string_view avoid_place, int64_t now_us) override;
+  absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) override;
   absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
                             absl::string_view worker_name, absl::string_view worker_place,
                             int64_t now_us) override;
@@ -69,7 +69,8 @@ class SqliteWriter : public Store::Writer {
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override;
   absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) override;
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override;
-  absl::Status AppendPoint(int64_t job_id, const v1::CurvePoint& point) override;
+  absl::Status AppendPoints(int64_t job_id,
+                            const std::vector<const v1::CurvePoint*>& points) override;
   absl::Status KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                               int64_t now_us) override;
 

@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/store/artifact_rows.h"
+#include "server/store/curve_rows.h"
 #include "server/store/event_rows.h"
 #include "server/store/job_rows.h"
 #include "server/store/sqlite_writer.h"
@@ -13,7 +16,7 @@ namespace modlab {
 // What a job that waits again looks like, whatever it was before.
 #define MODLAB_QUEUED                                           \
   "state = 1, worker_id = '', started_us = 0, finished_us = 0," \
-  " iteration = max(checkpoint_iteration, 0)"
+  " iteration = max(checkpoint_iteration, 0), events = events + 1"
 #define MODLAB_NO_CHECKPOINT \
   "checkpoint_iteration = -1, checkpoint_sha256 = '', checkpoint_bytes = 0"
 
@@ -34,25 +37,18 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
   return std::make_optional(job);
 }
 
-absl::StatusOr<int64_t> SqliteWriter::InsertJob(const v1::JobConfig& canonical,
-                                                absl::string_view job_key,
-                                                absl::string_view shape_key, int32_t replicate,
-                                                absl::string_view avoid_place, int64_t now_us) {
+absl::StatusOr<int64_t> SqliteWriter::InsertJob(const NewJob& job, int64_t now_us) {
   absl::Status status = NeedTransaction();
   if (!status.ok()) return status;
-  const std::string config = canonical.SerializeAsString();
   Statement insert = connection_->Prepare(
       "INSERT INTO jobs (state, iterations, replicate, created_us, job_key, shape_key,"
-      "                  avoid_place, config)"
-      "  VALUES (1, ?, ?, ?, ?, ?, ?, ?)");
-  insert.Bind(canonical.iterations()).Bind(replicate).Bind(now_us);
-  insert.BindText(job_key).BindText(shape_key).BindText(avoid_place);
-  status = insert.BindBlob(config).Run();
+      "                  avoid_place, config, events)"
+      "  VALUES (1, ?, ?, ?, ?, ?, ?, ?, 1)");
+  insert.Bind(job.iterations).Bind(job.replicate).Bind(now_us);
+  insert.BindText(job.job_key).BindText(job.shape_key).BindText(job.avoid_place);
+  status = insert.BindBlob(job.config).Run();
   if (!status.ok()) return status;
-  const int64_t id = connection_->last_insert_id();
-  status = AddEvent(connection_.get(), id, v1::SUBMITTED, now_us, std::nullopt, "");
-  if (!status.ok()) return status;
-  return id;
+  return connection_->last_insert_id();
 }
 
 absl::Status SqliteWriter::StartAttempt(int64_t job_id, int32_t attempt,
@@ -61,20 +57,16 @@ absl::Status SqliteWriter::StartAttempt(int64_t job_id, int32_t attempt,
   Statement update = connection_->Prepare(
       "UPDATE jobs SET state = 2, attempt = ?, worker_id = ?, worker_name = ?, place = ?,"
       "    started_us = ?, finished_us = 0, not_before_us = 0,"
-      "    iteration = max(checkpoint_iteration, 0) WHERE id = ?");
-  update.Bind(attempt).BindText(worker_id).BindText(worker_name).BindText(worker_place);
-  update.Bind(now_us).Bind(job_id);
-  absl::Status status = ChangeRow("job", job_id, &update);
-  if (status.ok()) {
-    status = connection_
-                 ->Prepare(
-                     "DELETE FROM curve_points WHERE job_id = ?1 AND iteration >"
-                     "  (SELECT checkpoint_iteration FROM jobs WHERE id = ?1)")
-                 .Bind(job_id)
-                 .Run();
-  }
+      "    iteration = max(checkpoint_iteration, 0),"
+      "    started_iteration = max(checkpoint_iteration, 0), events = events + 1"
+      "  WHERE id = ? RETURNING checkpoint_iteration");
+  absl::Status status = NeedTransaction();
   if (!status.ok()) return status;
-  return AddEvent(connection_.get(), job_id, v1::LEASED, now_us, std::nullopt, "");
+  update.Bind(attempt).BindText(worker_id).BindText(worker_name).BindText(worker_place);
+  const absl::StatusOr<bool> found = update.Bind(now_us).Bind(job_id).Step();
+  if (!found.ok()) return found.status();
+  if (!*found) return absl::NotFoundError(absl::StrCat("no job ", job_id));
+  return RemovePointsAfter(connection_.get(), job_id, update.Int(0));
 }
 
 absl::Status SqliteWriter::RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
@@ -130,7 +122,8 @@ absl::Status SqliteWriter::FailJob(int64_t job_id, const v1::Failure& why, int64
   status = connection_
                ->Prepare(
                    "UPDATE jobs SET state = 4, failure = ?, failures = failures + 1,"
-                   "    worker_id = '', not_before_us = 0, finished_us = ? WHERE id = ?")
+                   "    worker_id = '', not_before_us = 0, finished_us = ?, events = events + 1"
+                   "  WHERE id = ?")
                .BindBlob(blob)
                .Bind(now_us)
                .Bind(job_id)
@@ -152,7 +145,7 @@ absl::Status SqliteWriter::CancelJob(int64_t job_id, absl::string_view reason, i
   return connection_
       ->Prepare(
           "UPDATE jobs SET state = 5, failure = NULL, worker_id = '', not_before_us = 0,"
-          "    finished_us = ? WHERE id = ?")
+          "    finished_us = ?, events = events + 1 WHERE id = ?")
       .Bind(now_us)
       .Bind(job_id)
       .Run();
@@ -165,23 +158,20 @@ absl::Status SqliteWriter::FinishJob(int64_t job_id, const v1::JobResult& result
   for (const std::string& sha256 : {last, best}) {
     if (status.ok() && !sha256.empty()) status = CheckArtifact(connection_.get(), sha256);
   }
-  const std::string blob = result.SerializeAsString();
+  if (!status.ok()) return status;
   Statement update = connection_->Prepare(
       "UPDATE jobs SET state = 3, iteration = iterations, failures = 0, failure = NULL,"
-      "    worker_id = '', not_before_us = 0, finished_us = ?, " MODLAB_NO_CHECKPOINT
-      " WHERE id = ?");
+      "    worker_id = '', not_before_us = 0, finished_us = ?, events = events + 1,"
+      "    " MODLAB_NO_CHECKPOINT " WHERE id = ?");
   update.Bind(now_us).Bind(job_id);
+  status = ChangeRow("job", job_id, &update);
+  if (!status.ok()) return status;
   Connection* const connection = connection_.get();
-  if (status.ok()) {
-    status = AddEvent(connection, job_id, v1::FINISHED, now_us, std::nullopt, "");
-  }
-  if (status.ok()) status = update.Run();
-  if (status.ok()) {
-    status = connection->Prepare("INSERT INTO results (job, result) VALUES (?, ?)")
-                 .Bind(job_id)
-                 .BindBlob(blob)
-                 .Run();
-  }
+  const std::string blob = result.SerializeAsString();
+  status = connection->Prepare("INSERT INTO results (job, result) VALUES (?, ?)")
+               .Bind(job_id)
+               .BindBlob(blob)
+               .Run();
   if (status.ok()) status = DropCheckpoint(connection, job_id, now_us);
   if (status.ok() && !last.empty()) {
     status = AddReference(connection, job_id, ArtifactRole::kLast, last);
@@ -192,21 +182,15 @@ absl::Status SqliteWriter::FinishJob(int64_t job_id, const v1::JobResult& result
   return status;
 }
 
-absl::Status SqliteWriter::AppendPoint(int64_t job_id, const v1::CurvePoint& point) {
+absl::Status SqliteWriter::AppendPoints(int64_t job_id,
+                                        const std::vector<const v1::CurvePoint*>& points) {
+  int64_t newest = 0;
+  for (const v1::CurvePoint* point : points) newest = std::max(newest, point->iteration());
   Statement update =
       connection_->Prepare("UPDATE jobs SET iteration = max(iteration, ?) WHERE id = ?");
-  update.Bind(point.iteration()).Bind(job_id);
+  update.Bind(newest).Bind(job_id);
   absl::Status status = ChangeRow("job", job_id, &update);
-  if (!status.ok()) return status;
-  const std::string blob = point.SerializeAsString();
-  return connection_
-      ->Prepare(
-          "INSERT INTO curve_points (job_id, iteration, point) VALUES (?, ?, ?)"
-          "  ON CONFLICT (job_id, iteration) DO NOTHING")
-      .Bind(job_id)
-      .Bind(point.iteration())
-      .BindBlob(blob)
-      .Run();
+  return status.ok() ? modlab::AppendPoints(connection_.get(), job_id, points) : status;
 }
 
 absl::Status SqliteWriter::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,

@@ -67,6 +67,17 @@ absl::StatusOr<QueuedSweep> SqliteWriter::FindActiveSweep(absl::string_view id_o
   return sweep;
 }
 
+absl::StatusOr<QueuedSweep> SqliteWriter::ReadSweep(int64_t sweep) {
+  absl::Status status = NeedTransaction();
+  if (!status.ok()) return status;
+  Statement row =
+      connection_->Prepare("SELECT " MODLAB_QUEUED_SWEEP_COLUMNS " FROM sweeps WHERE number = ?");
+  const absl::StatusOr<bool> found = row.Bind(sweep).Step();
+  if (!found.ok()) return found.status();
+  if (!*found) return absl::NotFoundError(absl::StrCat("no sweep of number ", sweep));
+  return ReadQueuedSweep(*connection_, row);
+}
+
 absl::Status SqliteWriter::SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) {
   const std::string blob = policy.SerializeAsString();
   Statement update = connection_->Prepare("UPDATE sweeps SET policy = ? WHERE number = ?");
@@ -130,6 +141,19 @@ absl::StatusOr<SharedJobs> SqliteWriter::SplitByOwner(int64_t sweep,
     }
   }
   return split;
+}
+
+absl::StatusOr<std::vector<int64_t>> SqliteWriter::KeepEnded(const std::vector<int64_t>& job_ids) {
+  absl::Status status = NeedTransaction();
+  if (!status.ok()) return status;
+  std::vector<int64_t> kept;
+  for (const int64_t id : job_ids) {
+    Statement row = connection_->Prepare("SELECT 1 FROM jobs WHERE id = ? AND state IN (4, 5)");
+    const absl::StatusOr<bool> found = row.Bind(id).Step();
+    if (!found.ok()) return found.status();
+    if (*found) kept.push_back(id);
+  }
+  return kept;
 }
 
 absl::StatusOr<Store::Writer::CancelledSweep> SqliteWriter::CancelSweep(

@@ -86,6 +86,24 @@ class StoreFixture : public testing::Test {
 
   // All that follow need an open transaction.
 
+  // A new QUEUED job of no sweep yet.
+  static absl::StatusOr<int64_t> InsertJob(Store::Writer* writer, const v1::JobConfig& config,
+                                           int32_t replicate = 0,
+                                           const std::string& avoid_place = "",
+                                           int64_t now_us = 2000) {
+    const std::string bytes = config.SerializeAsString();
+    const std::string job_key = JobKey(config);
+    const std::string shape_key = ShapeKey(config);
+    NewJob job;
+    job.config = bytes;
+    job.job_key = job_key;
+    job.shape_key = shape_key;
+    job.avoid_place = avoid_place;
+    job.iterations = config.iterations();
+    job.replicate = replicate;
+    return writer->InsertJob(job, now_us);
+  }
+
   std::string AddSweep(const std::string& name, const v1::SweepPolicy& policy = {}) {
     v1::SweepSpec spec;
     spec.set_name(name);
@@ -104,8 +122,7 @@ class StoreFixture : public testing::Test {
 
   // A new QUEUED job of `sweep`.
   int64_t AddJob(const std::string& sweep, const v1::JobConfig& config, int32_t replicate = 0) {
-    absl::StatusOr<int64_t> id =
-        writer()->InsertJob(config, JobKey(config), ShapeKey(config), replicate, "", 2000);
+    absl::StatusOr<int64_t> id = InsertJob(writer(), config, replicate);
     EXPECT_EQ(id.status(), absl::OkStatus());
     EXPECT_EQ(writer()->LinkJob(Number(sweep), *id).status(), absl::OkStatus());
     return *id;

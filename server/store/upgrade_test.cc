@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "lib/config/job_config.h"
 #include "server/store/schema.h"
 #include "server/store/sqlite.h"
@@ -213,7 +214,7 @@ TEST_F(UpgradeTest, WorkGoesOn) {
 TEST_F(UpgradeTest, NothingIsBrokenByIt) {
   Open();
   const auto connection = Raw();
-  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 3);
+  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 4);
   EXPECT_EQ(Number(connection.get(), "SELECT count(*) FROM pragma_foreign_key_check"), 0);
   EXPECT_EQ(Number(connection.get(),
                    "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
@@ -259,6 +260,114 @@ TEST_F(UpgradeTest, TheFirstMigrationMakesVersionOne) {
   };
   EXPECT_EQ(schema(fresh.get()), schema(old.get()));
 }
+
+// -- from version 2 and 3 ----------------------------------------------------------------
+
+class LaterUpgradeTest : public testing::TestWithParam<int> {
+ protected:
+  LaterUpgradeTest() {
+    std::ifstream file(MODLAB_TESTDATA "/version_3.sql");
+    const std::string sql((std::istreambuf_iterator<char>(file)), {});
+    EXPECT_EQ(Raw()->Execute(sql), absl::OkStatus());
+    if (GetParam() > 2) return;
+    EXPECT_EQ(Raw()->Execute("DROP TABLE drain_requests; PRAGMA user_version = 2"),
+              absl::OkStatus());
+  }
+
+  std::unique_ptr<Connection> Raw() {
+    return *Connection::Open(dir_.path() + "/modlab.db", Connection::Mode::kReadWriteCreate);
+  }
+
+  std::unique_ptr<Store> Open() {
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(dir_.path());
+    EXPECT_EQ(store.status(), absl::OkStatus());
+    return *std::move(store);
+  }
+
+  // Of a job, as the rows of before say.
+  std::vector<std::string> OldEvents(int64_t job) {
+    const auto raw = Raw();
+    Statement row = raw->Prepare(
+        "SELECT time_us, kind, attempt, worker, iteration, reason, cause FROM job_events"
+        "  WHERE job = ? ORDER BY n");
+    row.Bind(job);
+    std::vector<std::string> events;
+    while (*row.Step()) {
+      events.push_back(absl::StrCat(row.Int(0), " ", row.Int(1), " ", row.Int(2), " ", row.Text(3),
+                                    " ", row.Int(4), " ", row.Text(5), " ", row.Int(6)));
+    }
+    return events;
+  }
+  static std::vector<std::string> Events(Store* store, int64_t job) {
+    std::vector<std::string> events;
+    const std::vector<v1::JobEvent> all = *store->ReadEvents(job);
+    for (const v1::JobEvent& event : all) {
+      events.push_back(absl::StrCat(event.time_us(), " ", event.kind(), " ", event.attempt(), " ",
+                                    event.worker(), " ", event.iteration(), " ", event.reason(),
+                                    " ", event.cause()));
+    }
+    return events;
+  }
+
+  std::vector<std::string> OldPoints(int64_t job) {
+    const auto raw = Raw();
+    Statement row =
+        raw->Prepare("SELECT point FROM curve_points WHERE job_id = ? ORDER BY iteration");
+    row.Bind(job);
+    std::vector<std::string> points;
+    while (*row.Step()) points.emplace_back(row.Blob(0));
+    return points;
+  }
+  static std::vector<std::string> Points(Store* store, int64_t job) {
+    std::vector<std::string> points;
+    const std::vector<v1::CurvePoint> all = *store->ReadCurve(job);
+    for (const v1::CurvePoint& point : all) points.push_back(point.SerializeAsString());
+    return points;
+  }
+
+  static constexpr int64_t kJobs = 9;
+  ScratchDir dir_;
+};
+
+TEST_P(LaterUpgradeTest, EventsAndPointsAreAsTheyWere) {
+  std::vector<std::vector<std::string>> events, points;
+  for (int64_t job = 1; job <= kJobs; ++job) {
+    events.push_back(OldEvents(job));
+    points.push_back(OldPoints(job));
+    EXPECT_FALSE(events.back().empty());
+  }
+  EXPECT_EQ(points[2].size(), 3u);
+  const auto store = Open();
+  for (int64_t job = 1; job <= kJobs; ++job) {
+    EXPECT_EQ(Events(store.get(), job), events[static_cast<size_t>(job - 1)]) << "job " << job;
+    EXPECT_EQ(Points(store.get(), job), points[static_cast<size_t>(job - 1)]) << "job " << job;
+  }
+  // An ordinary life takes no rows any more.
+  const auto raw = Raw();
+  Statement rows = raw->Prepare("SELECT 1 FROM job_events JOIN jobs ON id = job WHERE state = 3");
+  EXPECT_FALSE(*rows.Step());
+}
+
+TEST_P(LaterUpgradeTest, WorkGoesOn) {
+  const auto store = Open();
+  Store::Writer* writer = store->writer();
+  // Job 6 runs, from iteration 906; it has a newer checkpoint.
+  const std::vector<std::string> before = Events(store.get(), 6);
+  ASSERT_TRUE(writer->Begin().ok());
+  EXPECT_EQ(writer->ReleaseJob(6, 2000, "drained", 7), absl::OkStatus());
+  EXPECT_EQ(writer->StartAttempt(6, 4, "w", "w-9", "p", 8), absl::OkStatus());
+  EXPECT_EQ(writer->FinishJob(6, v1::JobResult(), 9), absl::OkStatus());
+  ASSERT_TRUE(writer->Commit().ok());
+  std::vector<std::string> after = Events(store.get(), 6);
+  ASSERT_EQ(after.size(), before.size() + 3);
+  EXPECT_EQ(after[before.size()], "7 3 3 w-3 2000 drained 0");
+  EXPECT_EQ(after[before.size() + 1], "8 2 4 w-9 1530  0");
+  EXPECT_EQ(after[before.size() + 2], "9 6 4 w-9 4000000  0");
+  after.resize(before.size());
+  EXPECT_EQ(after, before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, LaterUpgradeTest, testing::Values(2, 3));
 
 }  // namespace
 }  // namespace modlab

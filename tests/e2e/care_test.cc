@@ -5,13 +5,19 @@
 
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "modlab/v1/job.pb.h"
+#include "server/store/curve_rows.h"
+#include "server/store/sqlite.h"
 #include "tests/e2e/cluster.h"
 #include "tests/e2e/process.h"
 #include "tests/e2e/sqlite_file.h"
@@ -53,6 +59,31 @@ class CareTest : public testing::Test {
     return RunToEnd(std::move(args), absl::StrCat(cluster_.dir(), "/modlabd-", ++commands_), kLong);
   }
 
+  std::unique_ptr<Connection> OpenDatabase() {
+    auto database = *Connection::Open(Database(), Connection::Mode::kReadWriteCreate);
+    EXPECT_EQ(database->Execute("PRAGMA busy_timeout = 10000"), absl::OkStatus());
+    return database;
+  }
+
+  std::vector<v1::CurvePoint> Curve(int64_t job) {
+    std::vector<v1::CurvePoint> points;
+    EXPECT_EQ(ReadPoints(OpenDatabase().get(), job, &points), absl::OkStatus());
+    return points;
+  }
+
+  // As only an accident would. The second of a curve's points is that of iteration 20.
+  void ChangeCurve(int64_t job, const std::function<void(std::vector<v1::CurvePoint>*)>& change) {
+    std::vector<v1::CurvePoint> points = Curve(job);
+    ASSERT_GT(points.size(), 1U);
+    EXPECT_EQ(points[1].iteration(), 20);
+    change(&points);
+    std::vector<const v1::CurvePoint*> pointers;
+    for (const v1::CurvePoint& point : points) pointers.push_back(&point);
+    const auto database = OpenDatabase();
+    EXPECT_EQ(RemovePointsAfter(database.get(), job, -1), absl::OkStatus());
+    EXPECT_EQ(AppendPoints(database.get(), job, pointers), absl::OkStatus());
+  }
+
   Cluster cluster_;
 
  private:
@@ -79,7 +110,7 @@ TEST_F(CareTest, TheAuditNamesWhatIsDamaged) {
   const std::string sweep = cluster_.Submit(SmallSweep("s", "{rules: 2, model: modular}"));
   cluster_.StartWorker(1);
   cluster_.WaitForEnd(sweep);
-  Execute(Database(), "DELETE FROM curve_points WHERE iteration = 20");
+  ChangeCurve(1, [](std::vector<v1::CurvePoint>* points) { points->erase(points->begin() + 1); });
   const Output audit = cluster_.Modlab({"audit", "--format", "json"});
   EXPECT_EQ(audit.exit_code, kDamaged);
   const Json findings = Json::parse(audit.out);
@@ -127,9 +158,8 @@ TEST_F(CareTest, AnotherBitIsSeen) {
   const std::string sweep =
       cluster_.Submit(SmallSweep("s", "{rules: 2, model: modular, model_seed: [0, 1]}"));
   cluster_.WaitForEnd(sweep);
-  Execute(Database(),
-          "UPDATE curve_points SET point = (SELECT point FROM curve_points WHERE job_id = 2 AND "
-          "iteration = 20) WHERE job_id = 1 AND iteration = 20");
+  const v1::CurvePoint other = Curve(2)[1];
+  ChangeCurve(1, [&](std::vector<v1::CurvePoint>* points) { (*points)[1] = other; });
   const Output verify = cluster_.Modlab({"verify", sweep, "--format", "json"}, kLong);
   EXPECT_EQ(verify.exit_code, 1);
   const Json rows = Json::parse(verify.out);

@@ -298,8 +298,8 @@ TEST_F(HandBackTest, AnInterruptedRunGoesOnWhereItStood) {
     Process process(run, log, log);
     const auto trains = [&] {
       return std::filesystem::exists(cluster_.data_dir() + "/logs/worker-1.log") &&
-             QueryNumber(cluster_.data_dir() + "/modlab.db", "SELECT count(*) FROM curve_points") >
-                 4;
+             QueryNumber(cluster_.data_dir() + "/modlab.db",
+                         "SELECT coalesce(sum(points), 0) FROM curve_chunks") > 4;
     };
     ASSERT_TRUE(WaitUntil(trains)) << ReadFile(log);
     process.Signal(SIGINT);

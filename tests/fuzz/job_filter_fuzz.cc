@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   MODLAB_EXPECT(filter->id_min() >= 1);
   MODLAB_EXPECT(filter->id_min() <= filter->id_max());
-  filter->MatchesConfig(*config);
+  filter->MatchesConfig(modlab::ConfigNumbers(*config));
   filter->MatchesId(filter->id_min());
   return 0;
 }

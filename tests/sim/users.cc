@@ -232,8 +232,10 @@ void Users::Retry(int user, const std::string& sweep, const std::vector<int64_t>
   }
   Insist(
       user, absl::StrCat("retry ", request.ShortDebugString()),
-      [this, request](Ledger* ledger, int64_t now_us) {
-        return Text(RetryJobs(request, coordinator_->store(), ledger, now_us));
+      [this, request](Ledger* ledger, int64_t now_us) -> absl::StatusOr<std::string> {
+        const absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, coordinator_->store());
+        if (!chosen.ok()) return chosen.status();
+        return Text(RetryJobs(*chosen, ledger, now_us));
       },
       true)
       .IgnoreError();
@@ -274,8 +276,10 @@ void Users::DoSomething(int user) {
       filter->add_values(absl::StrCat(random_.Between(0, 9)));
       Insist(
           user, "cancel jobs of " + sweep,
-          [this, request](Ledger* ledger, int64_t now_us) {
-            return Text(CancelJobs(request, coordinator_->store(), ledger, now_us));
+          [this, request](Ledger* ledger, int64_t now_us) -> absl::StatusOr<std::string> {
+            const absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, coordinator_->store());
+            if (!chosen.ok()) return chosen.status();
+            return Text(CancelJobs(*chosen, ledger, now_us));
           },
           true)
           .IgnoreError();
