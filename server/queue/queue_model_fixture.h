@@ -298,9 +298,9 @@ class QueueModelFixture : public QueueFixture {
         ASSERT_EQ(jobs, gangs_.at(gang.id()).jobs);
         ASSERT_EQ(worker_id, gangs_.at(gang.id()).worker);
       }
-      const int64_t expected = std::count_if(gangs_.begin(), gangs_.end(), [&](const auto& gang) {
-        return gang.second.worker == worker_id;
-      });
+      const int64_t expected =
+          std::count_if(gangs_.begin(), gangs_.end(),
+                        [&id = worker_id](const auto& gang) { return gang.second.worker == id; });
       ASSERT_EQ(static_cast<int64_t>(gangs.size()), expected);
     }
   }

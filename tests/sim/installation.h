@@ -82,7 +82,6 @@ class Installation {
   int64_t partitions_ = 0;
   int64_t standstills_ = 0;
   int64_t clock_jumps_ = 0;
-  int64_t jobs_ = 0;
 };
 
 // One run.
