@@ -1,6 +1,5 @@
 // Who is given what, in gangs of what size.
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -276,8 +275,8 @@ TEST_F(QueueAssignTest, AWorkersLeasesAreLimited) {
   EXPECT_EQ(leased, Queue::kLeasesPerWorkerMax);
 }
 
-TEST_F(QueueAssignTest, AMillionJobsInBoundedTime) {
-  const auto begin = std::chrono::steady_clock::now();
+// Three seconds' work; were it quadratic anywhere, it would outlast any test's time.
+TEST_F(QueueAssignTest, AMillionJobs) {
   constexpr int64_t kJobs = 1'000'000;
   constexpr int64_t kSweeps = 3000;
   for (int64_t number = 2; number <= kSweeps; ++number) {
@@ -296,8 +295,7 @@ TEST_F(QueueAssignTest, AMillionJobsInBoundedTime) {
     queue_->Preempt();
     queue_->Expire(now_ += 1000);
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  EXPECT_LT(seconds.count(), 30.0) << "quadratic somewhere: it takes three seconds";
+  EXPECT_GE(leased, kJobs / 20);
 }
 
 }  // namespace

@@ -67,8 +67,11 @@ void WorkerStream::Channel::Taken() {
     return;
   }
   read_alarm_ = std::make_unique<grpc::Alarm>();
-  read_alarm_->Set(absl::ToChronoTime(absl::Now() + delay), [self = shared_from_this()](bool rang) {
-    if (rang) self->ReadNext();
+  // An alarm keeps what it calls as long as it lives: were that the channel, neither
+  // would ever go.
+  read_alarm_->Set(absl::ToChronoTime(absl::Now() + delay), [weak = weak_from_this()](bool rang) {
+    const std::shared_ptr<Channel> self = weak.lock();
+    if (rang && self != nullptr) self->ReadNext();
   });
 }
 

@@ -81,7 +81,7 @@ TEST_F(DiskFullTest, ALostTransactionTakesNoChanges) {
 // A database at its limit still reads, and goes on once something is pruned.
 TEST_F(DiskFullTest, ADatabaseAtItsLimitIsAsAFullDisk) {
   StoreOptions options;
-  options.bytes_max = 4 << 20;
+  options.bytes_max = 1 << 20;
   Reopen(options);
   Begin();
   const std::string sweep = AddSweep("old");
@@ -107,7 +107,7 @@ TEST_F(DiskFullTest, ADatabaseAtItsLimitIsAsAFullDisk) {
   EXPECT_THAT(status, IsStatus(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(std::string(status.message()), HasSubstr("modlab prune"));
   writer()->Rollback();
-  EXPECT_LE(std::filesystem::file_size(dir_.path() + "/modlab.db"), 4u << 20);
+  EXPECT_LE(std::filesystem::file_size(dir_.path() + "/modlab.db"), 1u << 20);
 
   Reopen(options);
   EXPECT_EQ(Get(done).state(), v1::SUCCEEDED);

@@ -129,10 +129,9 @@ class Coordinator::Channel : public WorkerChannel, public std::enable_shared_fro
   bool closed_ = false;
 };
 
-Coordinator::Coordinator(Agenda* agenda, Network* network, uint64_t seed,
-                         const EngineCore::Options& options, Observer* observer, Sabotage sabotage)
+Coordinator::Coordinator(Agenda* agenda, uint64_t seed, const EngineCore::Options& options,
+                         Observer* observer, Sabotage sabotage)
     : agenda_(agenda),
-      network_(network),
       options_(options),
       observer_(observer),
       sabotage_(std::move(sabotage)),

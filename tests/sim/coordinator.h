@@ -73,8 +73,8 @@ class Coordinator {
     bool names_before_registering = false;
   };
 
-  Coordinator(Agenda* agenda, Network* network, uint64_t seed, const EngineCore::Options& options,
-              Observer* observer, Sabotage sabotage);
+  Coordinator(Agenda* agenda, uint64_t seed, const EngineCore::Options& options, Observer* observer,
+              Sabotage sabotage);
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
@@ -124,7 +124,6 @@ class Coordinator {
   void Die(int64_t down_us);
 
   Agenda* const agenda_;
-  Network* const network_;
   const EngineCore::Options options_;
   Observer* const observer_;
   const Sabotage sabotage_;

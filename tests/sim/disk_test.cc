@@ -160,8 +160,8 @@ class Workload {
   // Changes `rows` and the file alike; false where SQLite refused.
   bool ChangeSomething(Rows* rows) {
     const int64_t key = random_.Between(1, 60);
-    const std::string value(static_cast<size_t>(random_.Between(1, 6000)),
-                            static_cast<char>('a' + random_.Below(26)));
+    const auto length = static_cast<size_t>(random_.Between(1, 6000));
+    const std::string value(length, static_cast<char>('a' + random_.Below(26)));
     if (random_.Chance(0.2)) {
       rows->erase(key);
       return Execute("DELETE FROM t WHERE k = " + std::to_string(key));
@@ -173,22 +173,37 @@ class Workload {
 
   // From a start to a crash, or to an orderly end.
   bool Live() {
+    const bool is_good = Begin() && GoOn();
+    Close();
+    if (disk_.crashed() || random_.Chance(0.5)) disk_.Restart(random_.Chance(0.7));
+    return is_good;
+  }
+
+  // Opens the database. What was found there counts as committed only once it is on
+  // disk: an earlier life may have ended between writing to the log and syncing it.
+  bool Begin() {
     Disk::Luck luck;
     luck.forgets_syncs = forgets_syncs_;
     disk_.set_luck(luck);
     writer_ = Open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    if (writer_ == nullptr) return false;
+    if (writer_ == nullptr) return disk_.crashed();
     if (!Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                  "PRAGMA wal_autocheckpoint = 20;"
-                 "CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY, v TEXT)")) {
-      return false;
+                 "CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY, v TEXT);"
+                 "PRAGMA wal_checkpoint(TRUNCATE)")) {
+      return disk_.crashed();
     }
     Rows found;
-    if (!ReadAll(writer_, &found)) return false;
+    if (!ReadAll(writer_, &found)) return disk_.crashed();
     if (found != committed_ && std::count(maybe_.begin(), maybe_.end(), found) == 0) return false;
     committed_ = found;
     maybe_.clear();
+    return true;
+  }
+
+  bool GoOn() {
     reader_ = Open(SQLITE_OPEN_READONLY);
+    Disk::Luck luck = disk_.luck();
     if (random_.Chance(0.3)) {
       luck.write_error = 0.01;
       luck.sync_error = 0.05;
@@ -199,8 +214,6 @@ class Workload {
     for (int i = 0; i < 60 && !disk_.crashed(); ++i) {
       if (!Transact()) return false;
     }
-    Close();
-    if (disk_.crashed() || random_.Chance(0.5)) disk_.Restart(random_.Chance(0.7));
     return true;
   }
 
@@ -211,8 +224,9 @@ class Workload {
       is_good = ChangeSomething(&rows);
     }
     if (is_good && Execute("COMMIT") && !disk_.crashed()) {
+      // One that changes nothing writes nothing.
+      if (rows != committed_) maybe_.clear();
       committed_ = rows;
-      maybe_.clear();
       ++commits_;
     } else {
       if (sqlite3_get_autocommit(writer_) == 0) Execute("ROLLBACK");

@@ -38,8 +38,7 @@ Installation::Installation(uint64_t seed, Coordinator::Sabotage sabotage, Witnes
           trace == nullptr ? nullptr : Witness::Trace([this, trace](const std::string& line) {
             trace(absl::StrCat((agenda_.now_us() - 1'700'000'000'000'000) / 1000, " ms: ", line));
           })),
-      coordinator_(&agenda_, &network_, random_.Next(), EngineOptions(), &witness_,
-                   std::move(sabotage)) {
+      coordinator_(&agenda_, random_.Next(), EngineOptions(), &witness_, std::move(sabotage)) {
   witness_.set_coordinator(&coordinator_);
   ChooseTrouble();
   Users::Options users;

@@ -5,6 +5,18 @@
 namespace modlab {
 namespace sim {
 
+Network::~Network() {
+  for (const std::weak_ptr<Wire>& weak : wires_) {
+    if (const std::shared_ptr<Wire> wire = weak.lock(); wire != nullptr) wire->Forget();
+  }
+}
+
+std::shared_ptr<Wire> Network::Connect(const std::string& host) {
+  const auto wire = std::make_shared<Wire>(this, host);
+  wires_.push_back(wire);
+  return wire;
+}
+
 int64_t Network::Delay(const std::string& host) {
   ++counts_.messages;
   int64_t delay_us = random_.Between(100, 5'000);
@@ -59,6 +71,10 @@ void Wire::Break(int64_t worker_hears_us, int64_t coordinator_hears_us) {
   const absl::Status why = absl::UnavailableError("the connection broke");
   if (worker_hears_us >= 0) TellEnd(kWorker, worker_hears_us, why);
   if (coordinator_hears_us >= 0) TellEnd(kCoordinator, coordinator_hears_us, why);
+}
+
+void Wire::Forget() {
+  for (Side& side : sides_) side.on_end = nullptr;
 }
 
 void Wire::TellEnd(End end, int64_t delay_us, const absl::Status& why) {

@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +29,8 @@
 
 namespace modlab {
 namespace sim {
+
+class Wire;
 
 class Network {
  public:
@@ -47,6 +50,9 @@ class Network {
   };
 
   Network(Agenda* agenda, uint64_t seed) : agenda_(agenda), random_(seed) {}
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   void set_weather(const Weather& weather) { weather_ = weather; }
   // Nothing gets through from or to the host before this time.
@@ -58,6 +64,8 @@ class Network {
   // Until a message that is sent now arrives.
   int64_t Delay(const std::string& host);
 
+  // A new stream of the worker of this host.
+  std::shared_ptr<Wire> Connect(const std::string& host);
   // Calls `request` in `server`, with where to put the answer, and waits for that;
   // UNAVAILABLE where none came, though the request may have been heard. Called by a
   // fiber of `caller`. `server` may be null.
@@ -74,6 +82,7 @@ class Network {
   Weather weather_;
   Counts counts_;
   std::map<std::string, int64_t> partitions_;
+  std::vector<std::weak_ptr<Wire>> wires_;
 };
 
 // Both directions of a stream between a worker and the coordinator.
@@ -93,6 +102,9 @@ class Wire : public std::enable_shared_from_this<Wire> {
   // delay; never, where that is negative.
   void Break(int64_t worker_hears_us, int64_t coordinator_hears_us);
   bool broken() const { return broken_; }
+  // Nobody lives at the ends any more. Who waits for the end of a stream owns the stream
+  // and is owned by it, and some never hear of it.
+  void Forget();
 
  private:
   struct Side {

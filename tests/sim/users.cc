@@ -30,8 +30,7 @@ absl::StatusOr<std::string> Text(const absl::StatusOr<T>& result) {
 
 Users::Users(Agenda* agenda, Network* network, Coordinator* coordinator, Witness* witness,
              uint64_t seed, const Options& options)
-    : agenda_(agenda),
-      network_(network),
+    : network_(network),
       coordinator_(coordinator),
       witness_(witness),
       options_(options),

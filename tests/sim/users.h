@@ -70,7 +70,6 @@ class Users {
   void Update(int user, const std::string& sweep);
   void Retry(int user, const std::string& sweep, const std::vector<int64_t>& jobs);
 
-  Agenda* const agenda_;
   Network* const network_;
   Coordinator* const coordinator_;
   Witness* const witness_;

@@ -203,7 +203,7 @@ void Worker::RunLink(Life* life) {
 
 bool Worker::OpenStream(Life* life) {
   using Sender = std::function<void(v1::WorkerView)>;
-  const auto wire = std::make_shared<Wire>(network_, options_.name);
+  const std::shared_ptr<Wire> wire = network_->Connect(options_.name);
   const std::weak_ptr<Wire> weak = wire;
   wire->Attach(Wire::kWorker, life->process, [life, weak](const absl::Status&) {
     if (life->wire != weak.lock()) return;
