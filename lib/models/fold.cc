@@ -3,6 +3,7 @@
 #include <ATen/Dispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "lib/models/job_tensor.h"
@@ -19,8 +20,15 @@ Matrix<Real> Dense(const at::Tensor& tensor, int64_t job) {
   return {JobOf<Real>(tensor, job), tensor.size(-1)};
 }
 
-struct DigitSizes {
-  explicit DigitSizes(const at::Tensor& weight, const at::Tensor& rule_code)
+template <typename Real>
+void Copy(int64_t rows, int64_t columns, const Matrix<const Real>& from, const Matrix<Real>& to) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) *to.From(i, j).data = *from.From(i, j).data;
+  }
+}
+
+struct InputSizes {
+  InputSizes(const at::Tensor& weight, const at::Tensor& rule_code)
       : jobs(weight.size(0)),
         modules(weight.size(1)),
         units(weight.size(2)),
@@ -31,9 +39,10 @@ struct DigitSizes {
 };
 
 template <typename Real>
-void Fold(const DigitSizes& sizes, const DigitFold& in, const at::Tensor& out) {
+void Fold(const InputSizes& sizes, const InputFold& in, const at::Tensor& out) {
   const int64_t e = sizes.e, K = sizes.units;
-  const at::Tensor both = at::empty({K}, out.options());  // of the digits' biases
+  const at::Tensor biases = at::empty({K}, out.options());
+  const Matrix<Real> shared{biases.data_ptr<Real>(), 1};  // [K, 1]
   for (int64_t job = 0; job < sizes.jobs; ++job) {
     const Matrix<const Real> digit = Dense<Real>(in.digit_weight, job);
     const Matrix<const Real> code = Dense<Real>(in.rule_code, job);
@@ -41,17 +50,19 @@ void Fold(const DigitSizes& sizes, const DigitFold& in, const at::Tensor& out) {
     for (int64_t m = 0; m < sizes.modules; ++m) {
       const Matrix<const Real> weight = MatrixOf<Real>(in.weight, job, m);
       const Matrix<Real> to{JobOf<Real>(out, job, m * K * sizes.width), sizes.width};
-      Multiply(K, e, e, weight, digit, Real{0}, to);
-      Multiply(K, e, e, weight.From(0, e), digit, Real{0}, to.From(0, e));
       Multiply(K, sizes.rules, e, weight.From(0, 2 * e), code, Real{0}, to.From(0, 2 * e));
-      const Matrix<Real> shared{both.data_ptr<Real>(), 1};
-      Multiply(K, 1, e, weight, digit_bias, Real{0}, shared);
-      Multiply(K, 1, e, weight.From(0, e), digit_bias, Real{1}, shared);
-      const Real* const bias = JobOf<Real>(in.bias, job, m * K);
+      std::copy_n(JobOf<Real>(in.bias, job, m * K), K, shared.data);
+      if (digit.data != nullptr) {
+        Multiply(K, e, e, weight, digit, Real{0}, to);
+        Multiply(K, e, e, weight.From(0, e), digit, Real{0}, to.From(0, e));
+        Multiply(K, 1, e, weight, digit_bias, Real{1}, shared);
+        Multiply(K, 1, e, weight.From(0, e), digit_bias, Real{1}, shared);
+      } else {
+        Copy(K, 2 * e, weight, to);
+      }
       for (int64_t k = 0; k < K; ++k) {
-        const Real all = shared.data[k] + bias[k];
         Real* const row = to.data + k * sizes.width + 2 * e;
-        for (int64_t r = 0; r < sizes.rules; ++r) row[r] += all;
+        for (int64_t r = 0; r < sizes.rules; ++r) row[r] += shared.data[k];
       }
     }
   }
@@ -59,8 +70,8 @@ void Fold(const DigitSizes& sizes, const DigitFold& in, const at::Tensor& out) {
 
 // The gradients of `in` are laid out as it is.
 template <typename Real>
-void FoldBackward(const DigitSizes& sizes, const DigitFold& in, const at::Tensor& d_out,
-                  const DigitFold& gradient) {
+void FoldBackward(const InputSizes& sizes, const InputFold& in, const at::Tensor& d_out,
+                  const InputFold& gradient) {
   const int64_t e = sizes.e, K = sizes.units;
   for (int64_t job = 0; job < sizes.jobs; ++job) {
     const Matrix<const Real> digit = Dense<Real>(in.digit_weight, job);
@@ -80,6 +91,12 @@ void FoldBackward(const DigitSizes& sizes, const DigitFold& in, const at::Tensor
         for (int64_t r = 0; r < sizes.rules; ++r) d_bias[k] += row[r];
       }
       const Matrix<const Real> shared{d_bias, 1};  // [K, 1]
+      Multiply(K, e, sizes.rules, from.From(0, 2 * e), code.t(), Real{0}, d_weight.From(0, 2 * e));
+      Multiply(e, sizes.rules, K, weight.From(0, 2 * e).t(), from.From(0, 2 * e), Real{1}, d_code);
+      if (digit.data == nullptr) {
+        Copy(K, 2 * e, from, d_weight);
+        continue;
+      }
       for (const int64_t part : {int64_t{0}, e}) {
         Multiply(K, e, e, from.From(0, part), digit.t(), Real{0}, d_weight.From(0, part));
         Multiply(K, e, 1, shared, digit_bias.t(), Real{1}, d_weight.From(0, part));
@@ -87,39 +104,37 @@ void FoldBackward(const DigitSizes& sizes, const DigitFold& in, const at::Tensor
         Multiply(e, e, K, weight_t, from.From(0, part), Real{1}, d_digit);
         Multiply(e, 1, K, weight_t, shared, Real{1}, d_digit_bias);
       }
-      Multiply(K, e, sizes.rules, from.From(0, 2 * e), code.t(), Real{0}, d_weight.From(0, 2 * e));
-      Multiply(e, sizes.rules, K, weight.From(0, 2 * e).t(), from.From(0, 2 * e), Real{1}, d_code);
     }
   }
 }
 
-class FoldDigitsFunction : public torch::autograd::Function<FoldDigitsFunction> {
+class FoldInputsFunction : public torch::autograd::Function<FoldInputsFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& weight,
-                            const at::Tensor& bias, const at::Tensor& digit_weight,
-                            const at::Tensor& digit_bias, const at::Tensor& rule_code) {
-    const DigitSizes sizes(weight, rule_code);
+                            const at::Tensor& bias, const at::Tensor& rule_code,
+                            const at::Tensor& digit_weight, const at::Tensor& digit_bias) {
+    const InputSizes sizes(weight, rule_code);
     const at::Tensor out =
         at::empty({sizes.jobs, sizes.modules * sizes.units, sizes.width}, weight.options());
-    AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "FoldDigits", [&] {
-      Fold<scalar_t>(sizes, {weight, bias, digit_weight, digit_bias, rule_code}, out);
+    AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "FoldInputs", [&] {
+      Fold<scalar_t>(sizes, {weight, bias, rule_code, digit_weight, digit_bias}, out);
     });
-    context->save_for_backward({weight, bias, digit_weight, digit_bias, rule_code});
+    context->save_for_backward({weight, bias, rule_code, digit_weight, digit_bias});
     return out;
   }
 
   static variable_list backward(AutogradContext* context, variable_list d_outputs) {
     const variable_list saved = context->get_saved_variables();
-    const DigitFold in{saved[0], saved[1], saved[2], saved[3], saved[4]};
+    const InputFold in{saved[0], saved[1], saved[2], saved[3], saved[4]};
     const at::Tensor d_out = d_outputs[0].contiguous();
     const auto zeros = [](const at::Tensor& of) { return at::zeros(of.sizes(), of.options()); };
-    const DigitFold gradient{LikeMatrices(in.weight), zeros(in.bias), zeros(in.digit_weight),
-                             zeros(in.digit_bias), zeros(in.rule_code)};
-    AT_DISPATCH_FLOATING_TYPES(d_out.scalar_type(), "FoldDigitsBackward", [&] {
-      FoldBackward<scalar_t>(DigitSizes(in.weight, in.rule_code), in, d_out, gradient);
+    const InputFold gradient{LikeMatrices(in.weight), zeros(in.bias), zeros(in.rule_code),
+                             zeros(in.digit_weight), zeros(in.digit_bias)};
+    AT_DISPATCH_FLOATING_TYPES(d_out.scalar_type(), "FoldInputsBackward", [&] {
+      FoldBackward<scalar_t>(InputSizes(in.weight, in.rule_code), in, d_out, gradient);
     });
-    return {gradient.weight, gradient.bias, gradient.digit_weight, gradient.digit_bias,
-            gradient.rule_code};
+    return {gradient.weight, gradient.bias, gradient.rule_code, Given(gradient.digit_weight),
+            Given(gradient.digit_bias)};
   }
 };
 
@@ -210,11 +225,11 @@ class FoldDecoderFunction : public torch::autograd::Function<FoldDecoderFunction
 
 }  // namespace
 
-at::Tensor FoldDigits(const DigitFold& fold) {
-  if (!fold.weight.is_cpu()) return ComposedFoldDigits(fold);
-  return FoldDigitsFunction::apply(ByMatrix(fold.weight), ByJob(fold.bias),
-                                   ByJob(fold.digit_weight), ByJob(fold.digit_bias),
-                                   ByJob(fold.rule_code));
+at::Tensor FoldInputs(const InputFold& fold) {
+  if (!fold.weight.is_cpu()) return ComposedFoldInputs(fold);
+  return FoldInputsFunction::apply(ByMatrix(fold.weight), ByJob(fold.bias), ByJob(fold.rule_code),
+                                   Argument(fold.digit_weight, fold.weight),
+                                   Argument(fold.digit_bias, fold.weight));
 }
 
 DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
@@ -224,14 +239,17 @@ DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
   return {out[0], out[1], out[2]};
 }
 
-at::Tensor ComposedFoldDigits(const DigitFold& fold) {
-  const int64_t jobs = fold.weight.size(0), e = fold.digit_bias.size(1);
+at::Tensor ComposedFoldInputs(const InputFold& fold) {
+  const int64_t jobs = fold.weight.size(0), e = fold.rule_code.size(1);
   const at::Tensor weight = fold.weight.reshape({jobs, -1, 3 * e});
   const at::Tensor of_a = weight.narrow(2, 0, e), of_b = weight.narrow(2, e, e);
-  const at::Tensor shared =
-      at::baddbmm(fold.bias.reshape({jobs, -1, 1}), of_a + of_b, fold.digit_bias.unsqueeze(-1));
-  const at::Tensor of_rule = at::baddbmm(shared, weight.narrow(2, 2 * e, e), fold.rule_code);
-  return at::cat({at::bmm(of_a, fold.digit_weight), at::bmm(of_b, fold.digit_weight), of_rule}, 2);
+  at::Tensor shared = fold.bias.reshape({jobs, -1, 1});
+  at::Tensor of_digits = weight.narrow(2, 0, 2 * e);
+  if (fold.digit_weight.defined()) {
+    shared = at::baddbmm(shared, of_a + of_b, fold.digit_bias.unsqueeze(-1));
+    of_digits = at::cat({at::bmm(of_a, fold.digit_weight), at::bmm(of_b, fold.digit_weight)}, 2);
+  }
+  return at::cat({of_digits, at::baddbmm(shared, weight.narrow(2, 2 * e, e), fold.rule_code)}, 2);
 }
 
 DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,

@@ -13,18 +13,20 @@ namespace modlab {
 
 // Two encoded digits and a rule meet the modules' first layer: M modules of K units, R
 // rules.
-struct DigitFold {
-  at::Tensor weight;        // [J, M, K, 3e] of (digit a, digit b, rule)
-  at::Tensor bias;          // [J, M, K]
-  at::Tensor digit_weight;  // [J, e, e] the digit encoder's last layer
-  at::Tensor digit_bias;    // [J, e]
-  at::Tensor rule_code;     // [J, e, R]
+struct InputFold {
+  at::Tensor weight;     // [J, M, K, 3e] of (digit a, digit b, rule)
+  at::Tensor bias;       // [J, M, K]
+  at::Tensor rule_code;  // [J, e, R]
+  // The digit encoder's last layer, [J, e, e] and [J, e]. Undefined: it is no part of the
+  // fold.
+  at::Tensor digit_weight = {};
+  at::Tensor digit_bias = {};
 };
 
-// [J, M K, 2e + R]: what the digit encoder's hidden units for a and for b, and the one-hot
-// rule, give to the modules' units. All biases are in the rules' columns, as each sample
-// has one rule.
-at::Tensor FoldDigits(const DigitFold& fold);
+// [J, M K, 2e + R]: what the digit encoder's hidden units for a and for b (its outputs,
+// where it is no part of the fold), and the one-hot rule, give to the modules' units. All
+// biases are in the rules' columns, as each sample has one rule.
+at::Tensor FoldInputs(const InputFold& fold);
 
 // The modules' last layer, weight [J, M, K, D + S] and bias [J, M, D + S], meets the
 // decoder's first, [J, e, D]. Of each module S outputs, none or one, are its scores.
@@ -37,7 +39,7 @@ DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
                         const at::Tensor& bias);
 
 // Both on any device.
-at::Tensor ComposedFoldDigits(const DigitFold& fold);
+at::Tensor ComposedFoldInputs(const InputFold& fold);
 DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,
                                 const at::Tensor& bias);
 

@@ -22,6 +22,15 @@ inline at::Tensor ByJob(const at::Tensor& tensor) {
   return tensor.numel() == 0 || tensor[0].is_contiguous() ? tensor : tensor.contiguous();
 }
 
+// Before LibTorch 2 a Function takes no undefined tensors: one that is not given is empty, of
+// the options of `other`, and by it nothing is returned.
+inline at::Tensor Argument(const at::Tensor& tensor, const at::Tensor& other) {
+  return tensor.defined() ? ByJob(tensor) : at::empty({0}, other.options());
+}
+inline at::Tensor Given(const at::Tensor& gradient) {
+  return gradient.numel() > 0 ? gradient : at::Tensor();
+}
+
 // The matrix of a job and group in [J, G, rows, columns], which lies there as it is or
 // transposed.
 template <typename Real>

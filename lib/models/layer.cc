@@ -20,17 +20,20 @@ using torch::autograd::variable_list;
 // The part of a job that one product computes.
 struct Piece {
   int64_t group;
-  int64_t x;  // offset of its first number
-  int64_t y;  // likewise
+  int64_t x;     // offset of its first number
+  int64_t y;     // likewise
+  int64_t rule;  // likewise
   int64_t columns;
 };
 
 struct Sizes {
-  Sizes(const at::Tensor& weight, const at::Tensor& x, const at::Tensor& columns)
+  Sizes(const at::Tensor& weight, const at::Tensor& x, const at::Tensor& rule,
+        const at::Tensor& columns)
       : jobs(weight.size(0)),
         groups(weight.size(1)),
         outputs(weight.size(2)),
-        inputs(weight.size(3)),
+        rules(rule.numel() > 0 ? rule.size(1) : 0),
+        inputs(weight.size(3) - rules),
         all_columns(x.size(2)),
         begins(columns.numel() > 0 ? columns.data_ptr<int64_t>() : nullptr) {}
 
@@ -41,14 +44,14 @@ struct Sizes {
     for (int64_t g = 0; g < groups; ++g) {
       if (begins != nullptr) {
         const int64_t* const begin = begins + job * (groups + 1) + g;
-        visit(Piece{g, begin[0], begin[0], begin[1] - begin[0]});
+        visit(Piece{g, begin[0], begin[0], begin[0], begin[1] - begin[0]});
       } else {
-        visit(Piece{g, g * inputs * all_columns, g * outputs * all_columns, all_columns});
+        visit(Piece{g, g * inputs * all_columns, g * outputs * all_columns, 0, all_columns});
       }
     }
   }
 
-  int64_t jobs, groups, outputs, inputs, all_columns;
+  int64_t jobs, groups, outputs, rules, inputs, all_columns;
   const int64_t* begins;
 };
 
@@ -64,7 +67,7 @@ void ForEachBlock(int64_t columns, const Visit& visit) {
 
 template <typename Real>
 void Forward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& bias,
-             const at::Tensor& x, bool relu, const at::Tensor& y) {
+             const at::Tensor& x, const at::Tensor& rule, bool relu, const at::Tensor& y) {
   const int64_t stride = sizes.all_columns;
   for (int64_t job = 0; job < sizes.jobs; ++job) {
     sizes.ForEachPiece(job, [&](const Piece& piece) {
@@ -74,6 +77,9 @@ void Forward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& bia
         Real* const to = JobOf<Real>(y, job, piece.y + t);
         Multiply(sizes.outputs, columns, sizes.inputs, of_weight,
                  Matrix<const Real>{JobOf<Real>(x, job, piece.x + t), stride}, Real{0},
+                 Matrix<Real>{to, stride});
+        Multiply(sizes.outputs, columns, sizes.rules, of_weight.From(0, sizes.inputs),
+                 Matrix<const Real>{JobOf<Real>(rule, job, piece.rule + t), stride}, Real{1},
                  Matrix<Real>{to, stride});
         if (of_bias != nullptr || relu) {
           AddBias(sizes.outputs, columns, stride, of_bias, relu, to);
@@ -87,8 +93,8 @@ void Forward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& bia
 // zeros.
 template <typename Real>
 void Backward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& x,
-              const at::Tensor& y, const at::Tensor& d_y, const at::Tensor& d_weight,
-              const at::Tensor& d_bias, const at::Tensor& d_x) {
+              const at::Tensor& rule, const at::Tensor& y, const at::Tensor& d_y,
+              const at::Tensor& d_weight, const at::Tensor& d_bias, const at::Tensor& d_x) {
   const int64_t stride = sizes.all_columns;
   const bool relu = y.numel() > 0;
   const at::Tensor bent = at::empty({relu ? sizes.outputs * kBlock : 0}, x.options());
@@ -109,8 +115,11 @@ void Backward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& x,
           AddRowSums(sizes.outputs, columns, d_z.stride, d_z.data, to_bias);
         }
         const Matrix<const Real> of_x{JobOf<Real>(x, job, piece.x + t), stride};
-        Multiply(sizes.outputs, sizes.inputs, columns, d_z, of_x.t(), t == 0 ? Real{0} : Real{1},
-                 to_weight);
+        const Real earlier = t == 0 ? Real{0} : Real{1};
+        Multiply(sizes.outputs, sizes.inputs, columns, d_z, of_x.t(), earlier, to_weight);
+        const Matrix<const Real> of_rule{JobOf<Real>(rule, job, piece.rule + t), stride};
+        Multiply(sizes.outputs, sizes.rules, columns, d_z, of_rule.t(), earlier,
+                 to_weight.From(0, sizes.inputs));
         if (d_x.numel() == 0) return;
         Multiply(sizes.inputs, columns, sizes.outputs, of_weight.t(), d_z, Real{0},
                  Matrix<Real>{JobOf<Real>(d_x, job, piece.x + t), stride});
@@ -119,24 +128,17 @@ void Backward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& x,
   }
 }
 
-// What a Function returns for an argument that was empty: nothing.
-at::Tensor Given(const at::Tensor& gradient) {
-  return gradient.numel() > 0 ? gradient : at::Tensor();
-}
-
-// Arguments that are not given are empty tensors: before LibTorch 2 a Function takes no
-// undefined ones.
 class LayerFunction : public torch::autograd::Function<LayerFunction> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& weight,
                             const at::Tensor& bias, const at::Tensor& x, bool relu,
-                            const at::Tensor& columns) {
-    const Sizes sizes(weight, x, columns);
+                            const at::Tensor& columns, const at::Tensor& rule) {
+    const Sizes sizes(weight, x, rule, columns);
     const at::Tensor y =
         at::empty({sizes.jobs, sizes.output_rows(), sizes.all_columns}, x.options());
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "Layer",
-                               [&] { Forward<scalar_t>(sizes, weight, bias, x, relu, y); });
-    context->save_for_backward({weight, x, relu ? y : at::empty({0}, y.options()), columns});
+                               [&] { Forward<scalar_t>(sizes, weight, bias, x, rule, relu, y); });
+    context->save_for_backward({weight, x, relu ? y : at::empty({0}, y.options()), columns, rule});
     context->saved_data["biased"] = bias.numel() > 0;
     context->saved_data["of_x"] = x.requires_grad();
     return y;
@@ -144,8 +146,8 @@ class LayerFunction : public torch::autograd::Function<LayerFunction> {
 
   static variable_list backward(AutogradContext* context, variable_list d_outputs) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &weight = saved[0], &x = saved[1];
-    const Sizes sizes(weight, x, saved[3]);
+    const at::Tensor &weight = saved[0], &x = saved[1], &rule = saved[4];
+    const Sizes sizes(weight, x, rule, saved[3]);
     const at::Tensor d_y = ByJob(d_outputs[0]);
     // A group without columns is left alone.
     const at::Tensor d_weight =
@@ -156,9 +158,9 @@ class LayerFunction : public torch::autograd::Function<LayerFunction> {
     const at::Tensor d_x =
         context->saved_data["of_x"].toBool() ? at::empty_like(x) : at::empty({0}, x.options());
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "LayerBackward", [&] {
-      Backward<scalar_t>(sizes, weight, x, saved[2], d_y, d_weight, d_bias, d_x);
+      Backward<scalar_t>(sizes, weight, x, rule, saved[2], d_y, d_weight, d_bias, d_x);
     });
-    return {d_weight, Given(d_bias), Given(d_x), {}, {}};
+    return {d_weight, Given(d_bias), Given(d_x), {}, {}, {}};
   }
 };
 
@@ -168,17 +170,24 @@ at::Tensor Layer(const LayerInput& in) {
   if (!in.x.is_cpu()) return ComposedLayer(in);
   const bool one_group = in.weight.dim() == 3;
   const at::Tensor weight = one_group ? in.weight.unsqueeze(1) : in.weight;
-  at::Tensor bias = at::empty({0}, in.x.options());
-  if (in.bias.defined()) bias = ByJob(one_group ? in.bias.unsqueeze(1) : in.bias);
-  const at::Tensor columns = in.columns.defined() ? in.columns : at::empty({0}, at::kLong);
-  return LayerFunction::apply(ByMatrix(weight), bias, ByJob(in.x), in.relu, columns);
+  const at::Tensor bias = in.bias.defined() && one_group ? in.bias.unsqueeze(1) : in.bias;
+  return LayerFunction::apply(ByMatrix(weight), Argument(bias, in.x), ByJob(in.x), in.relu,
+                              in.columns.defined() ? in.columns : at::empty({0}, at::kLong),
+                              Argument(in.rule, in.x));
 }
 
 at::Tensor ComposedLayer(const LayerInput& in) {
   const int64_t jobs = in.x.size(0), columns = in.x.size(2);
   const int64_t inputs = in.weight.size(-1), outputs = in.weight.size(-2);
   const at::Tensor weight = in.weight.reshape({-1, outputs, inputs});
-  const at::Tensor x = in.x.reshape({-1, inputs, columns});
+  at::Tensor x = in.x;
+  if (in.rule.defined()) {
+    const int64_t rules = in.rule.size(1), groups = weight.size(0) / jobs;
+    x = at::cat({x.reshape({jobs, groups, inputs - rules, columns}),
+                 in.rule.unsqueeze(1).expand({jobs, groups, rules, columns})},
+                2);
+  }
+  x = x.reshape({-1, inputs, columns});
   const at::Tensor y = in.bias.defined() ? at::baddbmm(in.bias.reshape({-1, outputs, 1}), weight, x)
                                          : at::bmm(weight, x);
   return (in.relu ? at::relu(y) : y).view({jobs, -1, columns});

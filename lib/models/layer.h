@@ -20,7 +20,10 @@ struct LayerInput {
   // Undefined: every group computes all columns from its own rows of x.
   // Else [J, G + 1], int64, on the CPU: group g computes columns [columns[g],
   // columns[g + 1]) alone, from all rows of x, which is [J, I, T].
-  at::Tensor columns;
+  at::Tensor columns = {};
+  // Undefined: none. Else R more inputs of every group, [J, R, T], after those of x;
+  // `weight` has a column for each. There is no gradient by them.
+  at::Tensor rule = {};
 };
 
 // [J, G O, T]; with `columns` [J, O, T]. Differentiable once by weight, bias and x. Each

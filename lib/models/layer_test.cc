@@ -123,18 +123,45 @@ TEST_P(LayerTest, WeightsMayLieTransposed) {
              [&](const Tensors& a) { return ComposedLayer(of(a)); }, arguments, /*relu=*/true);
 }
 
+// [J, R, T]
+at::Tensor RandomRules(int64_t jobs, int64_t rules, int64_t columns) {
+  return at::one_hot(at::randint(rules, {jobs, columns}), rules)
+      .transpose(1, 2)
+      .contiguous()
+      .to(at::kDouble);
+}
+
+TEST_P(LayerTest, TheRuleIsMoreInputs) {
+  const auto& [J, G, O, I, T] = GetParam();
+  const at::Tensor rule = RandomRules(J, 3, T);
+  const auto of = [&](const Tensors& a) {
+    // An argument, so that a job alone has the rules that it has in the gang.
+    const at::Tensor mine = a[3].detach().to(a[0].scalar_type());
+    return LayerInput{a[0], a[1], a[2], true, {}, mine};
+  };
+  Tensors arguments = Random({{J, G, O, I + 3}, {J, G, O}, {J, G * I, T}});
+  arguments.push_back(rule);
+  // The rule has no gradient; one of zeros stands for it.
+  const auto with = [&](const auto& layer) {
+    return [&, layer](const Tensors& a) { return layer(of(a)) + a[3].sum() * 0; };
+  };
+  ExpectSame(with([](const LayerInput& in) { return Layer(in); }),
+             with([](const LayerInput& in) { return ComposedLayer(in); }), arguments,
+             /*relu=*/true);
+}
+
 TEST_P(LayerTest, GroupsComputeTheirOwnColumnsAlone) {
   const auto& [J, G, O, I, T] = GetParam();
-  const Tensors arguments = Random({{J, G, O, I}, {J, G, O}, {J, I, T}});
-  const at::Tensor rule =
-      at::one_hot(at::randint(G, {J, T}), G).transpose(1, 2).contiguous().to(at::kDouble);
+  const Tensors arguments = Random({{J, G, O, I + G}, {J, G, O}, {J, I, T}});
+  const at::Tensor rule = RandomRules(J, G, T);
   const auto fast = [&](const Tensors& a) {
     const RuleOrder order(rule.narrow(0, 0, a[0].size(0)));
-    return order.Restore(Layer({a[0], a[1], order.Sort(a[2]), true, order.columns()}));
+    return order.Restore(
+        Layer({a[0], a[1], order.Sort(a[2]), true, order.columns(), order.Sort(rule)}));
   };
   const auto all_groups = [&](const Tensors& a) {  // and all but one of no account
     const at::Tensor x = a[2].repeat({1, G, 1});
-    const at::Tensor y = ComposedLayer({a[0], a[1], x, true, {}}).view({J, G, O, T});
+    const at::Tensor y = ComposedLayer({a[0], a[1], x, true, {}, rule}).view({J, G, O, T});
     return (y * rule.unsqueeze(2)).sum(1);
   };
   ExpectNear(Propagate(fast, arguments), Propagate(all_groups, arguments), 1e-12);
@@ -154,12 +181,20 @@ TEST_P(LayerTest, FoldsAgreeWithComposedOperations) {
   const auto& [J, M, K, e, R] = GetParam();
   for (const bool transposed : {false, true}) {
     const auto of = [&](const Tensors& a) {
-      return DigitFold{transposed ? a[0].transpose(2, 3) : a[0], a[1], a[2], a[3], a[4]};
+      InputFold fold{transposed ? a[0].transpose(2, 3) : a[0], a[1], a[2]};
+      if (a.size() == 5) {
+        fold.digit_weight = a[3];
+        fold.digit_bias = a[4];
+      }
+      return fold;
     };
-    Tensors arguments = Random({{J, M, K, 3 * e}, {J, M, K}, {J, e, e}, {J, e}, {J, e, R}});
+    Tensors arguments = Random({{J, M, K, 3 * e}, {J, M, K}, {J, e, R}, {J, e, e}, {J, e}});
     if (transposed) arguments[0] = arguments[0].transpose(2, 3).contiguous();
-    ExpectSame([&](const Tensors& a) { return FoldDigits(of(a)); },
-               [&](const Tensors& a) { return ComposedFoldDigits(of(a)); }, arguments);
+    for (const size_t given : {size_t{5}, size_t{3}}) {
+      arguments.resize(given);
+      ExpectSame([&](const Tensors& a) { return FoldInputs(of(a)); },
+                 [&](const Tensors& a) { return ComposedFoldInputs(of(a)); }, arguments);
+    }
   }
   for (const int64_t scores : {0, 1}) {
     const auto all_of = [](const DecoderFold& fold) {

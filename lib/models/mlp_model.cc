@@ -1,6 +1,7 @@
 #include "lib/models/mlp_model.h"
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,8 @@ class MlpNetwork : public Network {
   MlpNetwork(const v1::JobConfig& config, const Router* router, const Parameters& parameters)
       : parameters_(parameters),
         router_(router),
-        encoder_dim_(config.encoder_dim()),
         modules_(config.modules()),
+        folds_digits_(config.model_dim() <= config.batch_size()),
         mixture_("MLP.2", router, parameters) {
     Fold();
   }
@@ -28,10 +29,9 @@ class MlpNetwork : public Network {
   Output Forward(const Batch& batch) const override {
     if (router_ != nullptr && router_->is_given() && batch.rule.is_cpu()) {
       const RuleOrder order(batch.rule);
-      const at::Tensor units =
-          Layer({first_.view({first_.size(0), modules_, -1, first_.size(2)}),
-                 /*bias=*/{}, Coded(order.Sort(batch.input), order.Sort(batch.rule)),
-                 /*relu=*/true, order.columns()});
+      const at::Tensor units = Layer({first_.view({first_.size(0), modules_, -1, first_.size(2)}),
+                                      /*bias=*/{}, Digits(order.Sort(batch.input)),
+                                      /*relu=*/true, order.columns(), order.Sort(batch.rule)});
       return mixture_.DecodeSorted(batch, order, units);
     }
     return mixture_.Decode(batch, rule_code_, Hidden(batch));
@@ -55,7 +55,7 @@ class MlpNetwork : public Network {
                         /*relu=*/false,
                         {}});
 
-    DigitFold fold;
+    InputFold fold;
     if (router_ != nullptr) {
       fold.weight = Get("MLP.0.w").transpose(2, 3);
       fold.bias = Get("MLP.0.b").squeeze(1);
@@ -63,33 +63,40 @@ class MlpNetwork : public Network {
       fold.weight = Get("MLP.0.weight").unsqueeze(1);
       fold.bias = Get("MLP.0.bias").unsqueeze(1);
     }
-    fold.digit_weight = Get("encoder_digit.2.weight");
-    fold.digit_bias = Get("encoder_digit.2.bias");
     fold.rule_code = rule_code_;
-    first_ = FoldDigits(fold);
+    if (folds_digits_) {
+      fold.digit_weight = Get("encoder_digit.2.weight");
+      fold.digit_bias = Get("encoder_digit.2.bias");
+    }
+    first_ = FoldInputs(fold);
   }
 
   // What the modules compute before their last layer, [J, M K, T].
   at::Tensor Hidden(const Batch& batch) const {
-    return Layer({first_, /*bias=*/{}, Coded(batch.input, batch.rule), /*relu=*/true, {}});
+    return Layer({first_, /*bias=*/{}, Digits(batch.input), /*relu=*/true, {}, batch.rule});
   }
 
-  // What first_ is given, [J, 2e + R, T].
-  at::Tensor Coded(const at::Tensor& input, const at::Tensor& rule) const {
-    // One layer for both digits.
-    const int64_t jobs = input.size(0), e = encoder_dim_;
-    const at::Tensor weight = Get("encoder_digit.0.weight").unsqueeze(1).expand({jobs, 2, e, 1});
-    const at::Tensor bias = Get("encoder_digit.0.bias").unsqueeze(1).expand({jobs, 2, e});
-    return at::cat({Layer({weight, bias, input, /*relu=*/true, {}}), rule}, 1);
+  // What first_ is given beside the rule, [J, 2e, T].
+  at::Tensor Digits(const at::Tensor& input) const {
+    const at::Tensor hidden = EncodeBoth("encoder_digit.0", input, /*relu=*/true);
+    return folds_digits_ ? hidden : EncodeBoth("encoder_digit.2", hidden, /*relu=*/false);
+  }
+
+  // One layer for both digits.
+  at::Tensor EncodeBoth(const std::string& layer, const at::Tensor& x, bool relu) const {
+    const at::Tensor weight = parameters_.at(layer + ".weight").unsqueeze(1);  // [J, 1, e, in]
+    const at::Tensor bias = parameters_.at(layer + ".bias").unsqueeze(1);
+    return Layer({weight.expand({-1, 2, -1, -1}), bias.expand({-1, 2, -1}), x, relu, {}});
   }
 
   const Parameters& parameters_;
   const Router* const router_;
-  const int64_t encoder_dim_;
   const int64_t modules_;
+  // Whether a product of weights costs less than one of the samples of a training step.
+  const bool folds_digits_;
   const Mixture mixture_;
   at::Tensor rule_code_;  // [J, e, R]
-  at::Tensor first_;      // [J, M K, 2e + R] (encoded digits, rule) -> hidden
+  at::Tensor first_;      // [J, M K, 2e + R] (digits, rule) -> hidden
 };
 
 class MlpModel : public Model {

@@ -13,7 +13,7 @@
 namespace modlab::bench {
 
 void Give(const std::string& message) {
-  std::fprintf(stderr, "coordinator_bench: %s\n", message.c_str());
+  std::fprintf(stderr, "bench: %s\n", message.c_str());
   std::exit(1);
 }
 
@@ -46,28 +46,31 @@ BenchCoordinator::~BenchCoordinator() {
 }
 
 double BenchCoordinator::Submit(const SweepShape& shape) {
+  v1::JobConfig defaults;
+  defaults.set_architecture(v1::MLP);
+  defaults.set_target(v1::REGRESSION);
+  defaults.set_model(v1::MODULAR);
+  defaults.set_rules(4);
+  defaults.set_iterations(1000 * shape.points);
+  defaults.set_eval_interval(1000);
+  defaults.set_validation_batches(0);
+  return Submit(shape.name, defaults, shape.jobs);
+}
+
+double BenchCoordinator::Submit(const std::string& name, const v1::JobConfig& defaults,
+                                int64_t jobs) {
   v1::CreateSweepRequest request;
-  request.set_request_id(shape.name);
-  request.mutable_spec()->set_name(shape.name);
-  v1::JobConfig* defaults = request.mutable_spec()->mutable_defaults();
-  defaults->set_architecture(v1::MLP);
-  defaults->set_target(v1::REGRESSION);
-  defaults->set_model(v1::MODULAR);
-  defaults->set_iterations(1000 * shape.points);
-  defaults->set_eval_interval(1000);
-  defaults->set_validation_batches(0);
-  // Of two axes, as sweeps have: 1,000 jobs of a rule count and a data seed differ in their
-  // model seed.
+  request.set_request_id(name);
+  request.mutable_spec()->set_name(name);
+  *request.mutable_spec()->mutable_defaults() = defaults;
+  // Of two axes, as sweeps have: 1,000 jobs of a data seed differ in their model seed.
   v1::Grid* grid = request.mutable_spec()->add_grids();
-  v1::Axis* rules = grid->add_axes();
-  rules->set_field("rules");
-  rules->add_values("4");
   v1::Axis* data_seeds = grid->add_axes();
   data_seeds->set_field("data_seed");
   v1::Axis* model_seeds = grid->add_axes();
   model_seeds->set_field("model_seed");
-  const int64_t row = shape.jobs % 1000 == 0 ? 1000 : shape.jobs;
-  for (int64_t seed = 0; seed < shape.jobs / row; ++seed) {
+  const int64_t row = jobs % 1000 == 0 ? 1000 : jobs;
+  for (int64_t seed = 0; seed < jobs / row; ++seed) {
     data_seeds->add_values(absl::StrCat(seed));
   }
   for (int64_t seed = 0; seed < row; ++seed) model_seeds->add_values(absl::StrCat(seed));
@@ -75,8 +78,8 @@ double BenchCoordinator::Submit(const SweepShape& shape) {
   const auto start = std::chrono::steady_clock::now();
   Call(sweeps_.get(), &v1::SweepService::Stub::CreateSweep, request, &created);
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-  if (created.jobs_created() != shape.jobs) {
-    Give(absl::StrCat(created.jobs_created(), " jobs were made of ", shape.jobs));
+  if (created.jobs_created() != jobs) {
+    Give(absl::StrCat(created.jobs_created(), " jobs were made of ", jobs));
   }
   return passed.count();
 }

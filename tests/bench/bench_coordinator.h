@@ -50,6 +50,8 @@ class BenchCoordinator {
 
   // Seconds until it was accepted.
   double Submit(const SweepShape& shape);
+  // Jobs that differ from `defaults` in data and model seed.
+  double Submit(const std::string& name, const v1::JobConfig& defaults, int64_t jobs);
   v1::JobCounts Counts(const std::string& sweep);
   // Findings of the audit that are damage, each told.
   int64_t Audit(const std::string& sweep);

@@ -28,6 +28,8 @@ v1::JobConfig RandomConfig(const OracleCase& c, std::mt19937* random) {
     config.set_modules(modules);
   }
   config.set_model_dim(modules * RandomBetween(1, 7, random));
+  // Narrower and wider models are rearranged in different ways.
+  config.set_batch_size(config.model_dim() + RandomBetween(-1, 2, random));
   const auto canonical = Canonicalise(config);
   EXPECT_TRUE(canonical.ok()) << canonical.status();
   return *canonical;
