@@ -158,7 +158,8 @@ absl::StatusOr<T> Network::Call(
   }
   if (random_.Chance(weather_.doubled)) {
     ++counts_.calls_doubled;
-    server->After(Delay(host) + random_.Between(0, 60'000'000),
+    const int64_t delay_us = Delay(host);
+    server->After(delay_us + random_.Between(0, 60'000'000),
                   [request] { request([](const absl::StatusOr<T>&) {}); });
   }
   const int64_t deadline_us = agenda_->now_us() + kCallTimeoutUs;

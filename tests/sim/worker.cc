@@ -59,7 +59,8 @@ Worker::~Worker() {
 
 v1::WorkerView Worker::Identity() {
   v1::WorkerView identity;
-  identity.set_worker_id(absl::StrFormat("%016x%016x", random_.Next(), random_.Next()));
+  const uint64_t half = random_.Next();
+  identity.set_worker_id(absl::StrFormat("%016x%016x", half, random_.Next()));
   identity.set_name(options_.name);
   identity.set_device("cpu");
   identity.set_device_name("simulated");
