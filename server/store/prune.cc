@@ -64,15 +64,9 @@ class Pruner {
     absl::Status status = AddToResponse(sweep);
     if (status.ok()) status = Run("DELETE FROM sweep_jobs WHERE sweep = ?", sweep);
     for (const int64_t job : jobs) {
-      const absl::StatusOr<int64_t> points = RemoveCurve(connection_, job);
-      if (!points.ok()) return points.status();
-      response_.set_points(response_.points() + *points);
-      for (const absl::string_view sql :
-           {"DELETE FROM job_events WHERE job = ?", "DELETE FROM results WHERE job = ?",
-            "DELETE FROM artifact_refs WHERE job = ?", "DELETE FROM jobs WHERE id = ?"}) {
-        if (status.ok()) status = Run(sql, job);
-      }
-      response_.set_jobs(response_.jobs() + 1);
+      // A bad disk ends the whole transaction: whatever were done after that would count.
+      if (status.ok()) status = RemoveJob(job);
+      if (!status.ok()) return status;
     }
     if (status.ok()) {
       status =
@@ -81,6 +75,20 @@ class Pruner {
               sweep);
     }
     return status.ok() ? Run("DELETE FROM sweeps WHERE number = ?", sweep) : status;
+  }
+
+  absl::Status RemoveJob(int64_t job) {
+    const absl::StatusOr<int64_t> points = RemoveCurve(connection_, job);
+    if (!points.ok()) return points.status();
+    for (const absl::string_view sql :
+         {"DELETE FROM job_events WHERE job = ?", "DELETE FROM results WHERE job = ?",
+          "DELETE FROM artifact_refs WHERE job = ?", "DELETE FROM jobs WHERE id = ?"}) {
+      absl::Status status = Run(sql, job);
+      if (!status.ok()) return status;
+    }
+    response_.set_points(response_.points() + *points);
+    response_.set_jobs(response_.jobs() + 1);
+    return absl::OkStatus();
   }
 
   absl::Status RemoveWeightsOf(int64_t sweep, const std::vector<int64_t>& jobs) {
