@@ -38,7 +38,7 @@ TEST_F(SimTest, NothingIsLost) {
   std::map<std::string, int64_t> faults;
   uint64_t seed = 1;
   // The first in any case; then as many as there is time for.
-  while (seed <= 30 || std::chrono::steady_clock::now() - start < std::chrono::seconds(15)) {
+  while (seed <= 60 || std::chrono::steady_clock::now() - start < std::chrono::seconds(15)) {
     const Outcome outcome = RunSeed(seed);
     ASSERT_EQ(outcome.wrong, "") << "again: ./x sim --seed " << seed << " --trace";
     for (const auto& [name, count] : outcome.counts) faults[name] += count;
