@@ -23,8 +23,9 @@
 namespace modlab {
 namespace {
 
-constexpr size_t kThreads = 4;
-constexpr size_t kConnectionsMax = 32;  // served or waiting
+// Served at a time. Each has a thread, so that one that sends or reads slowly holds up no
+// other.
+constexpr size_t kConnectionsMax = 32;
 constexpr std::chrono::milliseconds kPatience(2000);
 constexpr time_t kIdleSeconds = 1;
 constexpr int kStartTries = 5000;          // a millisecond each
@@ -37,7 +38,7 @@ constexpr char kExposition[] = "text/plain; version=0.0.4; charset=utf-8";
 // while kConnectionsMax are there.
 class BoundedQueue final : public httplib::TaskQueue {
  public:
-  BoundedQueue() : pool_(kThreads) {}
+  BoundedQueue() : pool_(kConnectionsMax) {}
 
   // Newer versions ask for a bool, which says that it was taken.
   using Taken = decltype(std::declval<httplib::TaskQueue&>().enqueue(nullptr));

@@ -60,6 +60,10 @@ Statement& Statement::BindNull() {
 
 absl::StatusOr<bool> Statement::Step() {
   if (result_ != SQLITE_OK) return connection_->Error(result_);
+  if (connection_->kept_to_transactions_ && !connection_->in_transaction() &&
+      sqlite3_stmt_readonly(statement_) == 0) {
+    return connection_->NoTransactionError();
+  }
   const int result = sqlite3_step(statement_);
   if (result == SQLITE_ROW) return true;
   if (result == SQLITE_DONE) return false;
@@ -151,6 +155,10 @@ Statement Connection::Prepare(absl::string_view sql) {
 
 void Connection::Rollback() {
   if (in_transaction()) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+absl::Status Connection::NoTransactionError() const {
+  return absl::FailedPreconditionError(absl::StrCat(path_, ": no transaction is open"));
 }
 
 bool Connection::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }

@@ -94,6 +94,10 @@ class Connection {
   // use twice at a time. A failure is reported by the first step.
   Statement Prepare(absl::string_view sql);
 
+  // From now on a prepared statement that writes is refused, FAILED_PRECONDITION, where no
+  // transaction is open, instead of being one by itself.
+  void KeepToTransactions() { kept_to_transactions_ = true; }
+  absl::Status NoTransactionError() const;
   // Ends an open transaction, if there is one.
   void Rollback();
   // SQLite itself gives up a transaction after some failures.
@@ -110,6 +114,7 @@ class Connection {
 
   const std::string path_;
   sqlite3* const handle_;
+  bool kept_to_transactions_ = false;
   absl::flat_hash_map<std::string, sqlite3_stmt*> statements_;
 };
 

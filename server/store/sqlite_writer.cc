@@ -15,13 +15,11 @@ namespace modlab {
   " avoid_place, checkpoint_iteration, checkpoint_sha256, checkpoint_bytes"
 
 absl::Status SqliteWriter::NeedTransaction() const {
-  if (connection_->in_transaction()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(path(), ": no transaction is open"));
+  return connection_->in_transaction() ? absl::OkStatus() : connection_->NoTransactionError();
 }
 
 absl::Status SqliteWriter::ChangeRow(absl::string_view what, int64_t id, Statement* statement) {
-  absl::Status status = NeedTransaction();
-  if (status.ok()) status = statement->Run();
+  absl::Status status = statement->Run();
   if (status.ok() && connection_->changes() == 0) {
     status = absl::NotFoundError(absl::StrCat("no ", what, " ", id));
   }
@@ -30,7 +28,7 @@ absl::Status SqliteWriter::ChangeRow(absl::string_view what, int64_t id, Stateme
 
 // -- transactions -------------------------------------------------------------
 
-absl::Status SqliteWriter::Begin() { return connection_->Prepare("BEGIN IMMEDIATE").Run(); }
+absl::Status SqliteWriter::Begin() { return connection_->Execute("BEGIN IMMEDIATE"); }
 
 absl::Status SqliteWriter::Commit() {
   absl::Status status = NeedTransaction();
@@ -101,8 +99,6 @@ absl::Status SqliteWriter::LoadDrainRequests(
 }
 
 absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinished(int64_t job_id) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement row = connection_->Prepare("SELECT " MODLAB_UNFINISHED_COLUMNS
                                        "  FROM jobs WHERE id = ? AND state IN (1, 2)");
   const absl::StatusOr<bool> found = row.Bind(job_id).Step();
@@ -148,11 +144,9 @@ absl::StatusOr<std::vector<int64_t>> SqliteWriter::ReadActiveSweeps(int64_t job_
 // -- workers ------------------------------------------------------------------
 
 absl::Status SqliteWriter::RequestDrain(absl::string_view worker_id, int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
-  status = connection_->Prepare("DELETE FROM drain_requests WHERE asked_us < ?")
-               .Bind(now_us - kDrainRequestAgeUs)
-               .Run();
+  absl::Status status = connection_->Prepare("DELETE FROM drain_requests WHERE asked_us < ?")
+                            .Bind(now_us - kDrainRequestAgeUs)
+                            .Run();
   if (!status.ok()) return status;
   return connection_
       ->Prepare(
@@ -166,8 +160,6 @@ absl::Status SqliteWriter::RequestDrain(absl::string_view worker_id, int64_t now
 
 absl::Status SqliteWriter::RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                             int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   return connection_
       ->Prepare(
           "INSERT INTO artifacts (sha256, size_bytes, touched_us) VALUES (?, ?, ?)"
@@ -181,8 +173,6 @@ absl::Status SqliteWriter::RegisterArtifact(absl::string_view sha256, int64_t si
 
 absl::StatusOr<std::vector<std::string>> SqliteWriter::FindGarbage(int64_t before_us,
                                                                    int count_max) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement row = connection_->Prepare(
       "SELECT sha256 FROM artifacts INDEXED BY artifacts_garbage"
       "  WHERE refs = 0 AND touched_us < ? ORDER BY touched_us LIMIT ?");
@@ -197,11 +187,9 @@ absl::StatusOr<std::vector<std::string>> SqliteWriter::FindGarbage(int64_t befor
 }
 
 absl::Status SqliteWriter::ForgetArtifact(absl::string_view sha256) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
-  status = connection_->Prepare("DELETE FROM artifacts WHERE sha256 = ? AND refs = 0")
-               .BindText(sha256)
-               .Run();
+  absl::Status status = connection_->Prepare("DELETE FROM artifacts WHERE sha256 = ? AND refs = 0")
+                            .BindText(sha256)
+                            .Run();
   if (!status.ok() || connection_->changes() > 0) return status;
   if (!CheckArtifact(connection_.get(), sha256).ok()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat("artifact ", sha256, " is needed by a job"));

@@ -20,13 +20,15 @@
 
 namespace modlab {
 
-// Calls without an open transaction are FAILED_PRECONDITION: SQLite gives up a
+// Changes without an open transaction are FAILED_PRECONDITION: SQLite gives up a
 // transaction after some failures, and what follows must not be taken for a
 // transaction of its own.
 class SqliteWriter : public Store::Writer {
  public:
   explicit SqliteWriter(std::unique_ptr<Connection> connection)
-      : connection_(std::move(connection)) {}
+      : connection_(std::move(connection)) {
+    connection_->KeepToTransactions();
+  }
 
   const std::string& path() const { return connection_->path(); }
 
@@ -88,6 +90,7 @@ class SqliteWriter : public Store::Writer {
                                           int64_t older_than_us) override;
 
  private:
+  // A savepoint would open a transaction of its own.
   absl::Status NeedTransaction() const;
   // Runs a change of the one row of `what` that has the number `id`. NOT_FOUND where
   // there is none.

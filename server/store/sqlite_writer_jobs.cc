@@ -21,8 +21,6 @@ namespace modlab {
   "checkpoint_iteration = -1, checkpoint_sha256 = '', checkpoint_bytes = 0"
 
 absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view job_key) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement row = connection_->Prepare(
       "SELECT id, state, (SELECT max(replicate) FROM jobs WHERE job_key = ?1), place"
       "  FROM jobs WHERE job_key = ?1 ORDER BY state IN (4, 5), replicate DESC LIMIT 1");
@@ -38,15 +36,13 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
 }
 
 absl::StatusOr<int64_t> SqliteWriter::InsertJob(const NewJob& job, int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement insert = connection_->Prepare(
       "INSERT INTO jobs (state, iterations, replicate, created_us, job_key, shape_key,"
       "                  avoid_place, config, events)"
       "  VALUES (1, ?, ?, ?, ?, ?, ?, ?, 1)");
   insert.Bind(job.iterations).Bind(job.replicate).Bind(now_us);
   insert.BindText(job.job_key).BindText(job.shape_key).BindText(job.avoid_place);
-  status = insert.BindBlob(job.config).Run();
+  absl::Status status = insert.BindBlob(job.config).Run();
   if (!status.ok()) return status;
   return connection_->last_insert_id();
 }
@@ -60,8 +56,6 @@ absl::Status SqliteWriter::StartAttempt(int64_t job_id, int32_t attempt,
       "    iteration = max(checkpoint_iteration, 0),"
       "    started_iteration = max(checkpoint_iteration, 0), events = events + 1"
       "  WHERE id = ? RETURNING checkpoint_iteration");
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   update.Bind(attempt).BindText(worker_id).BindText(worker_name).BindText(worker_place);
   const absl::StatusOr<bool> found = update.Bind(now_us).Bind(job_id).Step();
   if (!found.ok()) return found.status();
@@ -71,11 +65,8 @@ absl::Status SqliteWriter::StartAttempt(int64_t job_id, int32_t attempt,
 
 absl::Status SqliteWriter::RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
                                       int64_t not_before_us, int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (status.ok()) {
-    status = AddEvent(connection_.get(), job_id, v1::ATTEMPT_FAILED, now_us, why.iteration(),
-                      why.message(), why.cause());
-  }
+  absl::Status status = AddEvent(connection_.get(), job_id, v1::ATTEMPT_FAILED, now_us,
+                                 why.iteration(), why.message(), why.cause());
   if (!status.ok()) return status;
   const std::string blob = why.SerializeAsString();
   return connection_
@@ -90,19 +81,14 @@ absl::Status SqliteWriter::RequeueJob(int64_t job_id, int32_t failures, const v1
 
 absl::Status SqliteWriter::ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                                       int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (status.ok()) {
-    status = AddEvent(connection_.get(), job_id, v1::RELEASED, now_us, iteration, reason);
-  }
+  absl::Status status =
+      AddEvent(connection_.get(), job_id, v1::RELEASED, now_us, iteration, reason);
   if (!status.ok()) return status;
   return connection_->Prepare("UPDATE jobs SET " MODLAB_QUEUED " WHERE id = ?").Bind(job_id).Run();
 }
 
 absl::Status SqliteWriter::RetryJob(int64_t job_id, int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (status.ok()) {
-    status = AddEvent(connection_.get(), job_id, v1::RETRIED, now_us, std::nullopt, "");
-  }
+  absl::Status status = AddEvent(connection_.get(), job_id, v1::RETRIED, now_us, std::nullopt, "");
   if (!status.ok()) return status;
   return connection_
       ->Prepare("UPDATE jobs SET failures = 0, failure = NULL, not_before_us = 0, " MODLAB_QUEUED
@@ -112,11 +98,8 @@ absl::Status SqliteWriter::RetryJob(int64_t job_id, int64_t now_us) {
 }
 
 absl::Status SqliteWriter::FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (status.ok()) {
-    status = AddEvent(connection_.get(), job_id, v1::JOB_FAILED, now_us, why.iteration(),
-                      why.message(), why.cause());
-  }
+  absl::Status status = AddEvent(connection_.get(), job_id, v1::JOB_FAILED, now_us, why.iteration(),
+                                 why.message(), why.cause());
   if (!status.ok()) return status;
   const std::string blob = why.SerializeAsString();
   status = connection_
@@ -137,10 +120,8 @@ absl::Status SqliteWriter::FailJob(int64_t job_id, const v1::Failure& why, int64
 }
 
 absl::Status SqliteWriter::CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (status.ok()) {
-    status = AddEvent(connection_.get(), job_id, v1::STOPPED, now_us, std::nullopt, reason);
-  }
+  absl::Status status =
+      AddEvent(connection_.get(), job_id, v1::STOPPED, now_us, std::nullopt, reason);
   if (!status.ok()) return status;
   return connection_
       ->Prepare(
@@ -152,7 +133,7 @@ absl::Status SqliteWriter::CancelJob(int64_t job_id, absl::string_view reason, i
 }
 
 absl::Status SqliteWriter::FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) {
-  absl::Status status = NeedTransaction();
+  absl::Status status;
   const std::string& last = result.checkpoint_sha256();
   const std::string& best = result.best().checkpoint_sha256();
   for (const std::string& sha256 : {last, best}) {
@@ -195,8 +176,7 @@ absl::Status SqliteWriter::AppendPoints(int64_t job_id,
 
 absl::Status SqliteWriter::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpoint,
                                           int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (status.ok()) status = CheckArtifact(connection_.get(), checkpoint.sha256());
+  absl::Status status = CheckArtifact(connection_.get(), checkpoint.sha256());
   if (!status.ok()) return status;
   Statement update = connection_->Prepare(
       "UPDATE jobs SET failures = iif(?1 > checkpoint_iteration, 0, failures),"

@@ -12,8 +12,6 @@
 namespace modlab {
 
 absl::StatusOr<std::optional<std::string>> SqliteWriter::FindRequest(absl::string_view request_id) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement row = connection_->Prepare("SELECT id FROM sweeps WHERE request_id = ?");
   const absl::StatusOr<bool> found = row.BindText(request_id).Step();
   if (!found.ok()) return found.status();
@@ -26,8 +24,6 @@ absl::StatusOr<QueuedSweep> SqliteWriter::InsertSweep(const v1::SweepSpec& spec,
                                                       absl::string_view user,
                                                       absl::string_view request_id,
                                                       int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement newest = connection_->Prepare(
       "SELECT max(nth) FROM (SELECT nth FROM sweeps WHERE name = ?1"
       "                      UNION ALL SELECT nth FROM pruned_sweeps WHERE name = ?1)");
@@ -44,15 +40,13 @@ absl::StatusOr<QueuedSweep> SqliteWriter::InsertSweep(const v1::SweepSpec& spec,
       "INSERT INTO sweeps (id, name, nth, request_id, created_us, user, spec, policy)"
       "  VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   insert.BindText(sweep.id).BindText(spec.name()).Bind(nth).BindText(request_id).Bind(now_us);
-  status = insert.BindText(user).BindBlob(spec_blob).BindBlob(policy_blob).Run();
+  absl::Status status = insert.BindText(user).BindBlob(spec_blob).BindBlob(policy_blob).Run();
   if (!status.ok()) return status;
   sweep.number = connection_->last_insert_id();
   return sweep;
 }
 
 absl::StatusOr<QueuedSweep> SqliteWriter::FindActiveSweep(absl::string_view id_or_name) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   const absl::StatusOr<int64_t> number = FindSweep(connection_.get(), id_or_name);
   if (!number.ok()) return number.status();
   Statement row = connection_->Prepare("SELECT " MODLAB_QUEUED_SWEEP_COLUMNS
@@ -68,8 +62,6 @@ absl::StatusOr<QueuedSweep> SqliteWriter::FindActiveSweep(absl::string_view id_o
 }
 
 absl::StatusOr<QueuedSweep> SqliteWriter::ReadSweep(int64_t sweep) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement row =
       connection_->Prepare("SELECT " MODLAB_QUEUED_SWEEP_COLUMNS " FROM sweeps WHERE number = ?");
   const absl::StatusOr<bool> found = row.Bind(sweep).Step();
@@ -86,14 +78,12 @@ absl::Status SqliteWriter::SetPolicy(int64_t sweep, const v1::SweepPolicy& polic
 }
 
 absl::StatusOr<v1::SweepSpec> SqliteWriter::ReadSpec(int64_t sweep) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   Statement row = connection_->Prepare("SELECT spec FROM sweeps WHERE number = ?");
   const absl::StatusOr<bool> found = row.Bind(sweep).Step();
   if (!found.ok()) return found.status();
   if (!*found) return absl::NotFoundError(absl::StrCat("no sweep of number ", sweep));
   v1::SweepSpec spec;
-  status = ParseBlob(*connection_, row.Blob(0), &spec);
+  absl::Status status = ParseBlob(*connection_, row.Blob(0), &spec);
   if (!status.ok()) return status;
   return spec;
 }
@@ -106,23 +96,19 @@ absl::Status SqliteWriter::SetSpec(int64_t sweep, const v1::SweepSpec& spec) {
 }
 
 absl::StatusOr<bool> SqliteWriter::LinkJob(int64_t sweep, int64_t job_id) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
-  status = connection_
-               ->Prepare(
-                   "INSERT INTO sweep_jobs (sweep, job) VALUES (?, ?)"
-                   "  ON CONFLICT (sweep, job) DO NOTHING")
-               .Bind(sweep)
-               .Bind(job_id)
-               .Run();
+  absl::Status status = connection_
+                            ->Prepare(
+                                "INSERT INTO sweep_jobs (sweep, job) VALUES (?, ?)"
+                                "  ON CONFLICT (sweep, job) DO NOTHING")
+                            .Bind(sweep)
+                            .Bind(job_id)
+                            .Run();
   if (!status.ok()) return status;
   return connection_->changes() > 0;
 }
 
 absl::StatusOr<SharedJobs> SqliteWriter::SplitByOwner(int64_t sweep,
                                                       const std::vector<int64_t>& job_ids) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   SharedJobs split;
   for (const int64_t id : job_ids) {
     Statement row = connection_->Prepare(
@@ -144,8 +130,6 @@ absl::StatusOr<SharedJobs> SqliteWriter::SplitByOwner(int64_t sweep,
 }
 
 absl::StatusOr<std::vector<int64_t>> SqliteWriter::KeepEnded(const std::vector<int64_t>& job_ids) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   std::vector<int64_t> kept;
   for (const int64_t id : job_ids) {
     Statement row = connection_->Prepare("SELECT 1 FROM jobs WHERE id = ? AND state IN (4, 5)");
@@ -158,15 +142,14 @@ absl::StatusOr<std::vector<int64_t>> SqliteWriter::KeepEnded(const std::vector<i
 
 absl::StatusOr<Store::Writer::CancelledSweep> SqliteWriter::CancelSweep(
     absl::string_view id_or_name, int64_t now_us) {
-  absl::Status status = NeedTransaction();
-  if (!status.ok()) return status;
   const absl::StatusOr<int64_t> sweep = FindSweep(connection_.get(), id_or_name);
   if (!sweep.ok()) return sweep.status();
-  status = connection_
-               ->Prepare("UPDATE sweeps SET cancelled_us = ? WHERE number = ? AND cancelled_us = 0")
-               .Bind(now_us)
-               .Bind(*sweep)
-               .Run();
+  absl::Status status =
+      connection_
+          ->Prepare("UPDATE sweeps SET cancelled_us = ? WHERE number = ? AND cancelled_us = 0")
+          .Bind(now_us)
+          .Bind(*sweep)
+          .Run();
   if (!status.ok()) return status;
   Statement row = connection_->Prepare(
       "SELECT jobs.id FROM sweep_jobs AS own CROSS JOIN jobs ON jobs.id = own.job"

@@ -154,10 +154,10 @@ class Store {
       const std::function<bool(const v1::Job&, const std::vector<v1::CurvePoint>&)>& visit) = 0;
 };
 
-// Every call but Begin() needs an open transaction. A call that is refused as said
-// (NOT_FOUND, FAILED_PRECONDITION, INVALID_ARGUMENT) has changed nothing. After any
-// other failure a part of it may be done, or the transaction be lost:
-// RollbackToSavepoint() then, or Rollback().
+// Whatever changes something needs an open transaction; it is FAILED_PRECONDITION else. A
+// call that is refused as said (NOT_FOUND, FAILED_PRECONDITION, INVALID_ARGUMENT) has
+// changed nothing. After any other failure a part of it may be done, or the transaction
+// be lost: RollbackToSavepoint() then, or Rollback().
 class Store::Writer {
  public:
   virtual ~Writer() = default;
@@ -171,10 +171,9 @@ class Store::Writer {
   virtual absl::Status ReleaseSavepoint() = 0;
   virtual absl::Status RollbackToSavepoint() = 0;
 
-  // Every sweep that is not cancelled and has an unfinished job, by number. Needs no
-  // transaction.
+  // Every sweep that is not cancelled and has an unfinished job, by number.
   virtual absl::Status LoadSweeps(const std::function<void(const QueuedSweep&)>& visit) = 0;
-  // Every QUEUED and RUNNING job by id. Needs no transaction.
+  // Every QUEUED and RUNNING job by id.
   virtual absl::Status LoadUnfinished(const std::function<void(const UnfinishedJob&)>& visit) = 0;
 
   // The id of the sweep that this request made, if any.
@@ -255,7 +254,7 @@ class Store::Writer {
   // The worker was asked to drain. Repeating it changes nothing. Forgets the requests
   // that are older than kDrainRequestAgeUs.
   virtual absl::Status RequestDrain(absl::string_view worker_id, int64_t now_us) = 0;
-  // The ids of all workers that were. Needs no transaction.
+  // The ids of all workers that were.
   virtual absl::Status LoadDrainRequests(
       const std::function<void(absl::string_view worker_id)>& visit) = 0;
 
@@ -273,7 +272,7 @@ class Store::Writer {
   // Its file is gone. FAILED_PRECONDITION: something refers to it. Repeating it changes
   // nothing.
   virtual absl::Status ForgetArtifact(absl::string_view sha256) = 0;
-  // Of all rows. Needs no transaction.
+  // Of all rows.
   virtual absl::StatusOr<int64_t> ArtifactBytes() = 0;
 
   // -- retention -----------------------------------------------------------------------
