@@ -23,7 +23,11 @@ Matrix<Real> Dense(const at::Tensor& tensor, int64_t job) {
 template <typename Real>
 void Copy(int64_t rows, int64_t columns, const Matrix<const Real>& from, const Matrix<Real>& to) {
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) *to.From(i, j).data = *from.From(i, j).data;
+    if (!from.transposed && !to.transposed) {
+      std::copy_n(from.From(i, 0).data, columns, to.From(i, 0).data);
+    } else {
+      for (int64_t j = 0; j < columns; ++j) *to.From(i, j).data = *from.From(i, j).data;
+    }
   }
 }
 
@@ -38,32 +42,33 @@ struct InputSizes {
   int64_t jobs, modules, units, e, rules, width;
 };
 
+// In what follows matrices have a row an input, and a column for each of a module's units.
+
 template <typename Real>
 void Fold(const InputSizes& sizes, const InputFold& in, const at::Tensor& out) {
-  const int64_t e = sizes.e, K = sizes.units;
+  const int64_t e = sizes.e, K = sizes.units, all_units = sizes.modules * K;
   const at::Tensor biases = at::empty({K}, out.options());
-  const Matrix<Real> shared{biases.data_ptr<Real>(), 1};  // [K, 1]
+  const Matrix<Real> shared{biases.data_ptr<Real>(), K};  // [1, K] of all rules
   for (int64_t job = 0; job < sizes.jobs; ++job) {
     const Matrix<const Real> digit = Dense<Real>(in.digit_weight, job);
+    const Matrix<const Real> digit_bias{JobOf<Real>(in.digit_bias, job), e};  // [1, e]
     const Matrix<const Real> code = Dense<Real>(in.rule_code, job);
-    const Matrix<const Real> digit_bias{JobOf<Real>(in.digit_bias, job), 1};
     for (int64_t m = 0; m < sizes.modules; ++m) {
-      const Matrix<const Real> weight = MatrixOf<Real>(in.weight, job, m);
-      const Matrix<Real> to{JobOf<Real>(out, job, m * K * sizes.width), sizes.width};
-      Multiply(K, sizes.rules, e, weight.From(0, 2 * e), code, Real{0}, to.From(0, 2 * e));
+      const Matrix<const Real> weight = MatrixOf<Real>(in.weight, job, m).t();
+      const Matrix<Real> to{JobOf<Real>(out, job, m * K), all_units};
       std::copy_n(JobOf<Real>(in.bias, job, m * K), K, shared.data);
-      if (digit.data != nullptr) {
-        Multiply(K, e, e, weight, digit, Real{0}, to);
-        Multiply(K, e, e, weight.From(0, e), digit, Real{0}, to.From(0, e));
-        Multiply(K, 1, e, weight, digit_bias, Real{1}, shared);
-        Multiply(K, 1, e, weight.From(0, e), digit_bias, Real{1}, shared);
+      if (digit.data == nullptr) {
+        Copy(2 * e, K, weight, to);
       } else {
-        Copy(K, 2 * e, weight, to);
+        for (const int64_t part : {int64_t{0}, e}) {
+          Multiply(e, K, e, digit.t(), weight.From(part, 0), Real{0}, to.From(part, 0));
+          Multiply(1, K, e, digit_bias, weight.From(part, 0), Real{1}, shared);
+        }
       }
-      for (int64_t k = 0; k < K; ++k) {
-        Real* const row = to.data + k * sizes.width + 2 * e;
-        for (int64_t r = 0; r < sizes.rules; ++r) row[r] += shared.data[k];
-      }
+      const Matrix<Real> to_rules = to.From(2 * e, 0);
+      for (int64_t r = 0; r < sizes.rules; ++r)
+        std::copy_n(shared.data, K, to_rules.From(r, 0).data);
+      Multiply(sizes.rules, K, e, code.t(), weight.From(2 * e, 0), Real{1}, to_rules);
     }
   }
 }
@@ -72,37 +77,36 @@ void Fold(const InputSizes& sizes, const InputFold& in, const at::Tensor& out) {
 template <typename Real>
 void FoldBackward(const InputSizes& sizes, const InputFold& in, const at::Tensor& d_out,
                   const InputFold& gradient) {
-  const int64_t e = sizes.e, K = sizes.units;
+  const int64_t e = sizes.e, K = sizes.units, all_units = sizes.modules * K;
   for (int64_t job = 0; job < sizes.jobs; ++job) {
     const Matrix<const Real> digit = Dense<Real>(in.digit_weight, job);
+    const Matrix<const Real> digit_bias{JobOf<Real>(in.digit_bias, job), 1};  // [e, 1]
     const Matrix<const Real> code = Dense<Real>(in.rule_code, job);
-    const Matrix<const Real> digit_bias{JobOf<Real>(in.digit_bias, job), 1};
     const Matrix<Real> d_digit = Dense<Real>(gradient.digit_weight, job);
-    const Matrix<Real> d_code = Dense<Real>(gradient.rule_code, job);
     const Matrix<Real> d_digit_bias{JobOf<Real>(gradient.digit_bias, job), 1};
+    const Matrix<Real> d_code = Dense<Real>(gradient.rule_code, job);
     for (int64_t m = 0; m < sizes.modules; ++m) {
-      const Matrix<const Real> weight = MatrixOf<Real>(in.weight, job, m);
-      const Matrix<Real> d_weight = MatrixOf<Real>(gradient.weight, job, m);
-      const Matrix<const Real> from{JobOf<Real>(d_out, job, m * K * sizes.width), sizes.width};
+      const Matrix<const Real> weight = MatrixOf<Real>(in.weight, job, m).t();
+      const Matrix<Real> d_weight = MatrixOf<Real>(gradient.weight, job, m).t();
+      const Matrix<const Real> from{JobOf<Real>(d_out, job, m * K), all_units};
+      const Matrix<const Real> of_rules = from.From(2 * e, 0);
       Real* const d_bias = JobOf<Real>(gradient.bias, job, m * K);
-      for (int64_t k = 0; k < K; ++k) {
-        const Real* const row = from.data + k * sizes.width + 2 * e;
-        d_bias[k] = 0;
-        for (int64_t r = 0; r < sizes.rules; ++r) d_bias[k] += row[r];
+      for (int64_t r = 0; r < sizes.rules; ++r) {
+        for (int64_t k = 0; k < K; ++k) d_bias[k] += of_rules.data[r * all_units + k];
       }
-      const Matrix<const Real> shared{d_bias, 1};  // [K, 1]
-      Multiply(K, e, sizes.rules, from.From(0, 2 * e), code.t(), Real{0}, d_weight.From(0, 2 * e));
-      Multiply(e, sizes.rules, K, weight.From(0, 2 * e).t(), from.From(0, 2 * e), Real{1}, d_code);
+      Multiply(e, K, sizes.rules, code, of_rules, Real{0}, d_weight.From(2 * e, 0));
+      Multiply(e, sizes.rules, K, weight.From(2 * e, 0), of_rules.t(), Real{1}, d_code);
       if (digit.data == nullptr) {
-        Copy(K, 2 * e, from, d_weight);
+        Copy(2 * e, K, from, d_weight);
         continue;
       }
+      const Matrix<const Real> shared{d_bias, K};  // [1, K]
       for (const int64_t part : {int64_t{0}, e}) {
-        Multiply(K, e, e, from.From(0, part), digit.t(), Real{0}, d_weight.From(0, part));
-        Multiply(K, e, 1, shared, digit_bias.t(), Real{1}, d_weight.From(0, part));
-        const Matrix<const Real> weight_t = weight.From(0, part).t();
-        Multiply(e, e, K, weight_t, from.From(0, part), Real{1}, d_digit);
-        Multiply(e, 1, K, weight_t, shared, Real{1}, d_digit_bias);
+        const Matrix<const Real> d_part = from.From(part, 0);
+        Multiply(e, K, e, digit, d_part, Real{0}, d_weight.From(part, 0));
+        Multiply(e, K, 1, digit_bias, shared, Real{1}, d_weight.From(part, 0));
+        Multiply(e, e, K, weight.From(part, 0), d_part.t(), Real{1}, d_digit);
+        Multiply(e, 1, K, weight.From(part, 0), shared.t(), Real{1}, d_digit_bias);
       }
     }
   }
@@ -115,7 +119,7 @@ class FoldInputsFunction : public torch::autograd::Function<FoldInputsFunction> 
                             const at::Tensor& digit_weight, const at::Tensor& digit_bias) {
     const InputSizes sizes(weight, rule_code);
     const at::Tensor out =
-        at::empty({sizes.jobs, sizes.modules * sizes.units, sizes.width}, weight.options());
+        at::empty({sizes.jobs, sizes.width, sizes.modules * sizes.units}, weight.options());
     AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "FoldInputs", [&] {
       Fold<scalar_t>(sizes, {weight, bias, rule_code, digit_weight, digit_bias}, out);
     });
@@ -249,7 +253,8 @@ at::Tensor ComposedFoldInputs(const InputFold& fold) {
     shared = at::baddbmm(shared, of_a + of_b, fold.digit_bias.unsqueeze(-1));
     of_digits = at::cat({at::bmm(of_a, fold.digit_weight), at::bmm(of_b, fold.digit_weight)}, 2);
   }
-  return at::cat({of_digits, at::baddbmm(shared, weight.narrow(2, 2 * e, e), fold.rule_code)}, 2);
+  return at::cat({of_digits, at::baddbmm(shared, weight.narrow(2, 2 * e, e), fold.rule_code)}, 2)
+      .transpose(1, 2);
 }
 
 DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,

@@ -23,9 +23,9 @@ struct InputFold {
   at::Tensor digit_bias = {};
 };
 
-// [J, M K, 2e + R]: what the digit encoder's hidden units for a and for b (its outputs,
+// [J, 2e + R, M K]: what the digit encoder's hidden units for a and for b (its outputs,
 // where it is no part of the fold), and the one-hot rule, give to the modules' units. All
-// biases are in the rules' columns, as each sample has one rule.
+// biases are in the rules' rows, as each sample has one rule.
 at::Tensor FoldInputs(const InputFold& fold);
 
 // The modules' last layer, weight [J, M, K, D + S] and bias [J, M, D + S], meets the

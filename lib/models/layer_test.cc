@@ -3,78 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <functional>
 #include <ostream>
 #include <vector>
 
 #include "lib/models/fold.h"
 #include "lib/models/mixing.h"
+#include "lib/models/propagation_fixture.h"
 #include "lib/models/rule_order.h"
 
 namespace modlab {
 namespace {
-
-using Tensors = std::vector<at::Tensor>;
-using Function = std::function<at::Tensor(const Tensors&)>;
-
-Tensors Random(const std::vector<std::vector<int64_t>>& sizes) {
-  Tensors tensors;
-  for (const std::vector<int64_t>& size : sizes) tensors.push_back(at::randn(size, at::kDouble));
-  return tensors;
-}
-
-// What `function` makes of `arguments`, then the gradients of a sum of it with unequal
-// weights by each of them.
-Tensors Propagate(const Function& function, const Tensors& arguments) {
-  Tensors leaves;
-  for (const at::Tensor& argument : arguments) {
-    leaves.push_back(argument.detach().clone().set_requires_grad(true));
-  }
-  const at::Tensor output = function(leaves);
-  const at::Tensor weights = at::cos(at::arange(output[0].numel(), output.options()));
-  (output * weights.view(output[0].sizes())).sum().backward();
-  Tensors result = {output.detach()};
-  for (const at::Tensor& leaf : leaves) result.push_back(leaf.grad());
-  return result;
-}
-
-void ExpectNear(const Tensors& got, const Tensors& want, double tolerance) {
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    ASSERT_EQ(got[i].sizes(), want[i].sizes()) << i;
-    if (want[i].numel() == 0) continue;
-    const at::Tensor scale = want[i].abs().max().clamp_min(1.0);
-    EXPECT_LT(((got[i] - want[i]).abs().max() / scale).item<double>(), tolerance) << i;
-  }
-}
-
-Tensors To(at::ScalarType type, Tensors tensors) {
-  for (at::Tensor& tensor : tensors) tensor = tensor.to(type);
-  return tensors;
-}
-
-// The fast form agrees with the composed one, and gives a job alone the bits that it has
-// in the gang. Rounding to float may bend another number where there is a ReLU.
-void ExpectSame(const Function& fast, const Function& composed, const Tensors& arguments,
-                bool relu = false) {
-  const Tensors want = Propagate(composed, arguments);
-  ExpectNear(Propagate(fast, arguments), want, 1e-12);
-  const Tensors floats = To(at::kFloat, arguments);
-  const Tensors gang = Propagate(fast, floats);
-  if (relu) {
-    ExpectNear(To(at::kDouble, {gang[0]}), {want[0]}, 2e-4);
-  } else {
-    ExpectNear(To(at::kDouble, gang), want, 2e-4);
-  }
-  for (int64_t job = 0; job < arguments[0].size(0); ++job) {
-    Tensors alone;
-    for (const at::Tensor& argument : floats) alone.push_back(argument.narrow(0, job, 1));
-    const Tensors result = Propagate(fast, alone);
-    for (size_t i = 0; i < result.size(); ++i) {
-      EXPECT_TRUE(at::equal(result[i][0], gang[i][job])) << i;
-    }
-  }
-}
 
 struct Shape {
   int64_t jobs, groups, outputs, inputs, columns;
@@ -121,14 +59,6 @@ TEST_P(LayerTest, WeightsMayLieTransposed) {
   };
   ExpectSame([&](const Tensors& a) { return Layer(of(a)); },
              [&](const Tensors& a) { return ComposedLayer(of(a)); }, arguments, /*relu=*/true);
-}
-
-// [J, R, T]
-at::Tensor RandomRules(int64_t jobs, int64_t rules, int64_t columns) {
-  return at::one_hot(at::randint(rules, {jobs, columns}), rules)
-      .transpose(1, 2)
-      .contiguous()
-      .to(at::kDouble);
 }
 
 TEST_P(LayerTest, TheRuleIsMoreInputs) {

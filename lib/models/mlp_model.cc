@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/models/digit_layer.h"
 #include "lib/models/fold.h"
 #include "lib/models/layer.h"
 #include "lib/models/mixture.h"
@@ -21,7 +22,8 @@ class MlpNetwork : public Network {
       : parameters_(parameters),
         router_(router),
         modules_(config.modules()),
-        folds_digits_(config.model_dim() <= config.batch_size()),
+        folds_digits_(config.model_dim() * config.encoder_dim() <=
+                      config.batch_size() * (config.model_dim() + config.encoder_dim())),
         mixture_("MLP.2", router, parameters) {
     Fold();
   }
@@ -29,9 +31,8 @@ class MlpNetwork : public Network {
   Output Forward(const Batch& batch) const override {
     if (router_ != nullptr && router_->is_given() && batch.rule.is_cpu()) {
       const RuleOrder order(batch.rule);
-      const at::Tensor units = Layer({first_.view({first_.size(0), modules_, -1, first_.size(2)}),
-                                      /*bias=*/{}, Digits(order.Sort(batch.input)),
-                                      /*relu=*/true, order.columns(), order.Sort(batch.rule)});
+      const at::Tensor units =
+          First(order.Sort(batch.input), order.Sort(batch.rule), order.columns());
       return mixture_.DecodeSorted(batch, order, units);
     }
     return mixture_.Decode(batch, rule_code_, Hidden(batch));
@@ -72,14 +73,22 @@ class MlpNetwork : public Network {
   }
 
   // What the modules compute before their last layer, [J, M K, T].
-  at::Tensor Hidden(const Batch& batch) const {
-    return Layer({first_, /*bias=*/{}, Digits(batch.input), /*relu=*/true, {}, batch.rule});
-  }
+  at::Tensor Hidden(const Batch& batch) const { return First(batch.input, batch.rule, {}); }
 
-  // What first_ is given beside the rule, [J, 2e, T].
-  at::Tensor Digits(const at::Tensor& input) const {
+  // The same; with `columns`, as in LayerInput, of each module its own columns, [J, K, T].
+  at::Tensor First(const at::Tensor& input, const at::Tensor& rule,
+                   const at::Tensor& columns) const {
+    if (folds_digits_) {
+      return DigitLayer({Get("encoder_digit.0.weight").squeeze(-1), Get("encoder_digit.0.bias"),
+                         first_, input, rule, columns});
+    }
     const at::Tensor hidden = EncodeBoth("encoder_digit.0", input, /*relu=*/true);
-    return folds_digits_ ? hidden : EncodeBoth("encoder_digit.2", hidden, /*relu=*/false);
+    const at::Tensor weight = columns.defined()
+                                  ? first_.view({first_.size(0), first_.size(1), modules_, -1})
+                                  : first_.unsqueeze(2);
+    return Layer({weight.permute({0, 2, 3, 1}), /*bias=*/{},
+                  EncodeBoth("encoder_digit.2", hidden, /*relu=*/false), /*relu=*/true, columns,
+                  rule});
   }
 
   // One layer for both digits.
@@ -92,11 +101,12 @@ class MlpNetwork : public Network {
   const Parameters& parameters_;
   const Router* const router_;
   const int64_t modules_;
-  // Whether a product of weights costs less than one of the samples of a training step.
+  // Whether a product of weights costs less than those of the samples of a training step
+  // that need not be made then.
   const bool folds_digits_;
   const Mixture mixture_;
   at::Tensor rule_code_;  // [J, e, R]
-  at::Tensor first_;      // [J, M K, 2e + R] (digits, rule) -> hidden
+  at::Tensor first_;      // [J, 2e + R, M K] (digits, rule) -> hidden
 };
 
 class MlpModel : public Model {
