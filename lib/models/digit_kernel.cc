@@ -88,13 +88,15 @@ MODLAB_INLINE Places FindPlaces(const DigitSizes& sizes, const DigitLines<Real>&
   return places;
 }
 
-// Of kUnits numbers, which it spoils.
+// Sums of a hinge's gradients are kept in so many parts until all units are done.
+constexpr int64_t kParts = 16;
+
+// Adds a[u] b[u] for all units.
 template <typename Real>
-MODLAB_INLINE Real Total(Real* numbers) {
-  for (int64_t half = kUnits / 2; half > 0; half /= 2) {
-    for (int64_t i = 0; i < half; ++i) numbers[i] += numbers[half + i];
+MODLAB_INLINE void AddProducts(const Real* a, const Real* b, Real* __restrict parts) {
+  for (int64_t u = 0; u < kUnits; u += kParts) {
+    for (int64_t i = 0; i < kParts; ++i) parts[i] += a[u + i] * b[u + i];
   }
-  return numbers[0];
 }
 
 // One block of units, all of a job's columns.
@@ -107,8 +109,8 @@ class Block {
         lines_(lines),
         knots_(knots),
         places_(places),
-        weight_((2 * sizes.hinges + sizes.rules) * kUnits),
-        table_(2 * (sizes.hinges + 1) * kLine) {}
+        table_(2 * (sizes.hinges + 1) * kLine),
+        hinges_(sizes.hinges * 2 * kParts) {}
 
   MODLAB_INLINE void Forward(int64_t first) {
     Load(first);
@@ -145,6 +147,15 @@ class Block {
     }
   }
 
+  // What all calls of Backward() give to the hinges.
+  MODLAB_INLINE void AddHinges(const DigitGradient<Real>& gradient) const {
+    for (int64_t i = 0; i < sizes_.hinges; ++i) {
+      const Real* const parts = hinges_.data() + i * 2 * kParts;
+      gradient.slope[i] += RowSum<Real, kParts>(parts, kParts);
+      gradient.offset[i] += RowSum<Real, kParts>(parts + kParts, kParts);
+    }
+  }
+
  private:
   // Columns that one group computes of units [begin, end) of the block.
   struct Tile {
@@ -156,10 +167,16 @@ class Block {
   MODLAB_INLINE void Load(int64_t first) {
     first_ = first;
     count_ = std::min(kUnits, sizes_.units - first);
+    weight_ = lines_.weight + first;
+    stride_ = sizes_.units;
+    if (count_ == kUnits) return;
     const int64_t rows = 2 * sizes_.hinges + sizes_.rules;
+    filled_.assign(rows * kUnits, Real{0});
     for (int64_t i = 0; i < rows; ++i) {
-      std::copy_n(lines_.weight + i * sizes_.units + first, count_, weight_.data() + i * kUnits);
+      std::copy_n(weight_ + i * stride_, count_, filled_.data() + i * kUnits);
     }
+    weight_ = filled_.data();
+    stride_ = kUnits;
   }
 
   template <typename Visit>
@@ -186,7 +203,7 @@ class Block {
     return table_.data() + (digit * (sizes_.hinges + 1) + interval) * kLine;
   }
   const Real* WeightOf(int digit, int64_t hinge) const {
-    return weight_.data() + (digit * sizes_.hinges + hinge) * kUnits;
+    return weight_ + (digit * sizes_.hinges + hinge) * stride_;
   }
 
   // The lines of a digit in every interval.
@@ -217,8 +234,7 @@ class Block {
     const Real a = lines_.digits[column], b = lines_.digits[sizes_.columns + column];
     const Real* const of_a = LineOf(0, places_.interval[0][column]);
     const Real* const of_b = LineOf(1, places_.interval[1][column]);
-    const Real* const of_rule =
-        weight_.data() + (2 * sizes_.hinges + places_.rule[column]) * kUnits;
+    const Real* const of_rule = weight_ + (2 * sizes_.hinges + places_.rule[column]) * stride_;
     for (int64_t u = 0; u < kUnits; ++u) {
       const Real z =
           (of_a[u] * a + of_a[kUnits + u]) + (of_b[u] * b + of_b[kUnits + u]) + of_rule[u];
@@ -247,15 +263,14 @@ class Block {
       if (!open) return;
       const Real* const weight = WeightOf(digit, hinge);
       const Real slope = lines_.slope[hinge], offset = lines_.offset[hinge];
-      Real d_weight[kUnits], to_slope[kUnits], to_offset[kUnits];
+      Real d_weight[kUnits];
       for (int64_t u = 0; u < kUnits; ++u) {
         d_weight[u] = sum[u] * slope + sum[kUnits + u] * offset;
-        to_slope[u] = weight[u] * sum[u];
-        to_offset[u] = weight[u] * sum[kUnits + u];
       }
       Store(d_weight, digit * sizes_.hinges + hinge, gradient);
-      gradient.slope[hinge] += Total(to_slope);
-      gradient.offset[hinge] += Total(to_offset);
+      Real* const parts = hinges_.data() + hinge * 2 * kParts;
+      AddProducts(weight, sum, parts);
+      AddProducts(weight, sum + kUnits, parts + kParts);
     };
     const auto add = [&](int64_t interval) {
       const Real* const line = LineOf(digit, interval);
@@ -282,9 +297,12 @@ class Block {
   const Places& places_;
   int64_t first_ = 0;
   int64_t count_ = 0;
-  std::vector<Real> weight_;    // [2e + R, kUnits]
-  std::vector<Real> table_;     // [2, e + 1, kLine]: lines, or their gradients
-  std::vector<Real> of_rules_;  // [R, kUnits] gradients
+  const Real* weight_ = nullptr;  // [2e + R, kUnits]
+  int64_t stride_ = 0;            // of its rows
+  std::vector<Real> filled_;      // it, where the block is not whole
+  std::vector<Real> table_;       // [2, e + 1, kLine]: lines, or their gradients
+  std::vector<Real> of_rules_;    // [R, kUnits] gradients
+  std::vector<Real> hinges_;      // [e, 2, kParts] gradients by slope and offset
 };
 
 template <typename Real>
@@ -302,6 +320,7 @@ MODLAB_INLINE void BackwardTo(const DigitSizes& sizes, const DigitLines<Real>& l
   const Places places = FindPlaces(sizes, lines, knots);
   Block<Real> block(sizes, lines, knots, places);
   for (int64_t u = 0; u < sizes.units; u += kUnits) block.Backward(u, gradient);
+  block.AddHinges(gradient);
 }
 
 }  // namespace

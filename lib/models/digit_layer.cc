@@ -61,8 +61,7 @@ class DigitLayerFunction : public torch::autograd::Function<DigitLayerFunction> 
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &slope = saved[0], &offset = saved[1], &weight = saved[2], &y = saved[6];
     const at::Tensor d_y = ByJob(d_outputs[0]);
-    const at::Tensor d_slope = at::zeros(slope.sizes(), slope.options());
-    const at::Tensor d_offset = at::zeros(offset.sizes(), offset.options());
+    const at::Tensor d_slope = ZerosLike(slope), d_offset = ZerosLike(offset);
     const at::Tensor d_weight = at::empty(weight.sizes(), weight.options());
     AT_DISPATCH_FLOATING_TYPES(y.scalar_type(), "DigitLayerBackward", [&] {
       ForEachJob<scalar_t>(

@@ -12,7 +12,7 @@ namespace modlab {
 // J jobs, e units of the digit encoder's first layer, R rules, U units of the modules, T
 // columns.
 struct DigitLayerInput {
-  at::Tensor slope;   // [J, e] the digit encoder's first layer: weight
+  at::Tensor slope;   // [J, e, 1] the digit encoder's first layer: weight
   at::Tensor offset;  // [J, e] and bias
   at::Tensor weight;  // [J, 2e + R, U] as FoldInputs() makes it
   at::Tensor digits;  // [J, 2, T]

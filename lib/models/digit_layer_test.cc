@@ -28,7 +28,7 @@ class DigitLayerTest : public testing::TestWithParam<Shape> {
   // slope, offset, weight; then digits and rule, which have no gradient.
   static Tensors Arguments() {
     const auto& [J, e, R, U, T] = GetParam();
-    Tensors arguments = Random({{J, e}, {J, e}, {J, 2 * e + R, U}, {J, 2, T}});
+    Tensors arguments = Random({{J, e, 1}, {J, e}, {J, 2 * e + R, U}, {J, 2, T}});
     arguments.push_back(RandomRules(J, R, T));
     return arguments;
   }
@@ -84,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, DigitLayerTest,
 TEST(DigitLayer, NumbersThatAreNoneAreNotHidden) {
   for (const int part : {0, 1, 2}) {
     for (const double slope : {1.0, -1.0}) {
-      Tensors a = {at::full({1, 4}, slope), at::ones({1, 4}), at::ones({1, 9, 3})};
+      Tensors a = {at::full({1, 4, 1}, slope), at::ones({1, 4}), at::ones({1, 9, 3})};
       a[part].select(1, 0).fill_(std::nan(""));
       const at::Tensor digits = at::tensor({-9.0, 9.0}).repeat({1, 2, 5}).to(at::kFloat);
       const at::Tensor rule = at::ones({1, 1, 10});

@@ -34,9 +34,9 @@ void Copy(int64_t rows, int64_t columns, const Matrix<const Real>& from, const M
 struct InputSizes {
   InputSizes(const at::Tensor& weight, const at::Tensor& rule_code)
       : jobs(weight.size(0)),
-        modules(weight.size(1)),
-        units(weight.size(2)),
-        e(weight.size(3) / 3),
+        modules(weight.dim() > 3 ? weight.size(1) : 1),
+        units(weight.size(-2)),
+        e(weight.size(-1) / 3),
         rules(rule_code.size(2)),
         width(2 * e + rules) {}
   int64_t jobs, modules, units, e, rules, width;
@@ -131,9 +131,8 @@ class FoldInputsFunction : public torch::autograd::Function<FoldInputsFunction> 
     const variable_list saved = context->get_saved_variables();
     const InputFold in{saved[0], saved[1], saved[2], saved[3], saved[4]};
     const at::Tensor d_out = d_outputs[0].contiguous();
-    const auto zeros = [](const at::Tensor& of) { return at::zeros(of.sizes(), of.options()); };
-    const InputFold gradient{LikeMatrices(in.weight), zeros(in.bias), zeros(in.rule_code),
-                             zeros(in.digit_weight), zeros(in.digit_bias)};
+    const InputFold gradient{LikeMatrices(in.weight), ZerosLike(in.bias), ZerosLike(in.rule_code),
+                             ZerosLike(in.digit_weight), ZerosLike(in.digit_bias)};
     AT_DISPATCH_FLOATING_TYPES(d_out.scalar_type(), "FoldInputsBackward", [&] {
       FoldBackward<scalar_t>(InputSizes(in.weight, in.rule_code), in, d_out, gradient);
     });
@@ -173,7 +172,8 @@ class FoldDecoderFunction : public torch::autograd::Function<FoldDecoderFunction
     const int64_t units = sizes.units, modules = sizes.modules;
     const at::TensorOptions options = weight.options();
     const at::Tensor last = at::empty({sizes.jobs, sizes.e, units + modules}, options);
-    const at::Tensor score_weight = at::empty({sizes.jobs, units * sizes.scores}, options);
+    const at::Tensor score_weight =
+        at::empty({sizes.jobs, modules, units / modules * sizes.scores}, options);
     const at::Tensor score_bias = at::empty({sizes.jobs, modules * sizes.scores}, options);
     AT_DISPATCH_FLOATING_TYPES(last.scalar_type(), "FoldDecoder", [&] {
       for (int64_t job = 0; job < sizes.jobs; ++job) {
@@ -262,12 +262,12 @@ DecoderFold ComposedFoldDecoder(const at::Tensor& decoder, const at::Tensor& wei
   const int64_t jobs = weight.size(0), outputs = decoder.size(2);
   const int64_t scores = weight.size(3) - outputs;
   const at::Tensor stacked = weight.narrow(3, 0, outputs).reshape({jobs, -1, outputs});
-  const at::Tensor of_bias = bias.narrow(2, 0, outputs);
+  const at::Tensor of_bias = bias.narrow(-1, 0, outputs).reshape({jobs, -1, outputs});
   return {at::cat({at::bmm(decoder, stacked.transpose(1, 2)),
                    at::bmm(decoder, of_bias.transpose(1, 2))},
                   2),
-          weight.narrow(3, outputs, scores).reshape({jobs, -1}),
-          bias.narrow(2, outputs, scores).reshape({jobs, -1})};
+          weight.narrow(3, outputs, scores).reshape({jobs, weight.size(1), -1}),
+          bias.narrow(-1, outputs, scores).reshape({jobs, -1})};
 }
 
 }  // namespace modlab

@@ -14,8 +14,8 @@ namespace modlab {
 // Two encoded digits and a rule meet the modules' first layer: M modules of K units, R
 // rules.
 struct InputFold {
-  at::Tensor weight;     // [J, M, K, 3e] of (digit a, digit b, rule)
-  at::Tensor bias;       // [J, M, K]
+  at::Tensor weight;     // [J, M, K, 3e] of (digit a, digit b, rule); or [J, K, 3e], one module
+  at::Tensor bias;       // [J, 1, M, K], or [J, K]
   at::Tensor rule_code;  // [J, e, R]
   // The digit encoder's last layer, [J, e, e] and [J, e]. Undefined: it is no part of the
   // fold.
@@ -28,11 +28,11 @@ struct InputFold {
 // biases are in the rules' rows, as each sample has one rule.
 at::Tensor FoldInputs(const InputFold& fold);
 
-// The modules' last layer, weight [J, M, K, D + S] and bias [J, M, D + S], meets the
+// The modules' last layer, weight [J, M, K, D + S] and bias [J, 1, M, D + S], meets the
 // decoder's first, [J, e, D]. Of each module S outputs, none or one, are its scores.
 struct DecoderFold {
   at::Tensor last;          // [J, e, M K + M] of the mixed hidden units and p
-  at::Tensor score_weight;  // [J, M K S]
+  at::Tensor score_weight;  // [J, M, K S]
   at::Tensor score_bias;    // [J, M S]
 };
 DecoderFold FoldDecoder(const at::Tensor& decoder, const at::Tensor& weight,

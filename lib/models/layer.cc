@@ -30,10 +30,10 @@ struct Sizes {
   Sizes(const at::Tensor& weight, const at::Tensor& x, const at::Tensor& rule,
         const at::Tensor& columns)
       : jobs(weight.size(0)),
-        groups(weight.size(1)),
-        outputs(weight.size(2)),
+        groups(weight.dim() > 3 ? weight.size(1) : 1),
+        outputs(weight.size(-2)),
         rules(rule.numel() > 0 ? rule.size(1) : 0),
-        inputs(weight.size(3) - rules),
+        inputs(weight.size(-1) - rules),
         all_columns(x.size(2)),
         begins(columns.numel() > 0 ? columns.data_ptr<int64_t>() : nullptr) {}
 
@@ -78,9 +78,11 @@ void Forward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& bia
         Multiply(sizes.outputs, columns, sizes.inputs, of_weight,
                  Matrix<const Real>{JobOf<Real>(x, job, piece.x + t), stride}, Real{0},
                  Matrix<Real>{to, stride});
-        Multiply(sizes.outputs, columns, sizes.rules, of_weight.From(0, sizes.inputs),
-                 Matrix<const Real>{JobOf<Real>(rule, job, piece.rule + t), stride}, Real{1},
-                 Matrix<Real>{to, stride});
+        if (sizes.rules > 0) {
+          Multiply(sizes.outputs, columns, sizes.rules, of_weight.From(0, sizes.inputs),
+                   Matrix<const Real>{JobOf<Real>(rule, job, piece.rule + t), stride}, Real{1},
+                   Matrix<Real>{to, stride});
+        }
         if (of_bias != nullptr || relu) {
           AddBias(sizes.outputs, columns, stride, of_bias, relu, to);
         }
@@ -117,9 +119,11 @@ void Backward(const Sizes& sizes, const at::Tensor& weight, const at::Tensor& x,
         const Matrix<const Real> of_x{JobOf<Real>(x, job, piece.x + t), stride};
         const Real earlier = t == 0 ? Real{0} : Real{1};
         Multiply(sizes.outputs, sizes.inputs, columns, d_z, of_x.t(), earlier, to_weight);
-        const Matrix<const Real> of_rule{JobOf<Real>(rule, job, piece.rule + t), stride};
-        Multiply(sizes.outputs, sizes.rules, columns, d_z, of_rule.t(), earlier,
-                 to_weight.From(0, sizes.inputs));
+        if (sizes.rules > 0) {
+          const Matrix<const Real> of_rule{JobOf<Real>(rule, job, piece.rule + t), stride};
+          Multiply(sizes.outputs, sizes.rules, columns, d_z, of_rule.t(), earlier,
+                   to_weight.From(0, sizes.inputs));
+        }
         if (d_x.numel() == 0) return;
         Multiply(sizes.inputs, columns, sizes.outputs, of_weight.t(), d_z, Real{0},
                  Matrix<Real>{JobOf<Real>(d_x, job, piece.x + t), stride});
@@ -138,27 +142,25 @@ class LayerFunction : public torch::autograd::Function<LayerFunction> {
         at::empty({sizes.jobs, sizes.output_rows(), sizes.all_columns}, x.options());
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "Layer",
                                [&] { Forward<scalar_t>(sizes, weight, bias, x, rule, relu, y); });
-    context->save_for_backward({weight, x, relu ? y : at::empty({0}, y.options()), columns, rule});
-    context->saved_data["biased"] = bias.numel() > 0;
+    context->save_for_backward(
+        {weight, bias, x, relu ? y : at::empty({0}, y.options()), columns, rule});
     context->saved_data["of_x"] = x.requires_grad();
     return y;
   }
 
   static variable_list backward(AutogradContext* context, variable_list d_outputs) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &weight = saved[0], &x = saved[1], &rule = saved[4];
-    const Sizes sizes(weight, x, rule, saved[3]);
+    const at::Tensor &weight = saved[0], &x = saved[2], &rule = saved[5];
+    const Sizes sizes(weight, x, rule, saved[4]);
     const at::Tensor d_y = ByJob(d_outputs[0]);
     // A group without columns is left alone.
     const at::Tensor d_weight =
         sizes.begins != nullptr ? LikeMatrices(weight).zero_() : LikeMatrices(weight);
-    const bool biased = context->saved_data["biased"].toBool();
-    const at::Tensor d_bias =
-        at::zeros({biased ? sizes.jobs : 0, sizes.groups, sizes.outputs}, x.options());
+    const at::Tensor d_bias = ZerosLike(saved[1]);
     const at::Tensor d_x =
         context->saved_data["of_x"].toBool() ? at::empty_like(x) : at::empty({0}, x.options());
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "LayerBackward", [&] {
-      Backward<scalar_t>(sizes, weight, x, rule, saved[2], d_y, d_weight, d_bias, d_x);
+      Backward<scalar_t>(sizes, weight, x, rule, saved[3], d_y, d_weight, d_bias, d_x);
     });
     return {d_weight, Given(d_bias), Given(d_x), {}, {}, {}};
   }
@@ -168,10 +170,7 @@ class LayerFunction : public torch::autograd::Function<LayerFunction> {
 
 at::Tensor Layer(const LayerInput& in) {
   if (!in.x.is_cpu()) return ComposedLayer(in);
-  const bool one_group = in.weight.dim() == 3;
-  const at::Tensor weight = one_group ? in.weight.unsqueeze(1) : in.weight;
-  const at::Tensor bias = in.bias.defined() && one_group ? in.bias.unsqueeze(1) : in.bias;
-  return LayerFunction::apply(ByMatrix(weight), Argument(bias, in.x), ByJob(in.x), in.relu,
+  return LayerFunction::apply(ByMatrix(in.weight), Argument(in.bias, in.x), ByJob(in.x), in.relu,
                               in.columns.defined() ? in.columns : at::empty({0}, at::kLong),
                               Argument(in.rule, in.x));
 }

@@ -128,7 +128,7 @@ TEST_P(LayerTest, FoldsAgreeWithComposedOperations) {
   }
   for (const int64_t scores : {0, 1}) {
     const auto all_of = [](const DecoderFold& fold) {
-      return at::cat({fold.last.flatten(1), fold.score_weight, fold.score_bias}, 1);
+      return at::cat({fold.last.flatten(1), fold.score_weight.flatten(1), fold.score_bias}, 1);
     };
     ExpectSame([&](const Tensors& a) { return all_of(FoldDecoder(a[0], a[1], a[2])); },
                [&](const Tensors& a) { return all_of(ComposedFoldDecoder(a[0], a[1], a[2])); },

@@ -59,8 +59,8 @@ class MixFunction : public torch::autograd::Function<MixFunction> {
     const at::Tensor d_hidden = at::empty_like(hidden);
     const at::Tensor d_p = d_out.narrow(1, rows, modules).clone(at::MemoryFormat::Contiguous);
     const bool scored = score_weight.numel() > 0;
-    const at::Tensor d_weight = at::zeros(score_weight.sizes(), hidden.options());
-    const at::Tensor d_bias = at::zeros(score_bias.sizes(), hidden.options());
+    const at::Tensor d_weight = ZerosLike(score_weight);
+    const at::Tensor d_bias = ZerosLike(score_bias);
     AT_DISPATCH_FLOATING_TYPES(hidden.scalar_type(), "MixBackward", [&] {
       for (int64_t j = 0; j < jobs; ++j) {
         MixingGradient<scalar_t> gradient;

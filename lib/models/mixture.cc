@@ -18,11 +18,11 @@ Mixture::Mixture(const std::string& layer, const Router* router, const Parameter
     return;
   }
   weight_ = parameters.at(layer + ".w");
-  bias_ = parameters.at(layer + ".b").squeeze(1);
+  bias_ = parameters.at(layer + ".b");
   const DecoderFold fold = FoldDecoder(decoder, weight_, bias_);
   last_ = fold.last;
   if (router_->score_outputs() > 0) {
-    score_weight_ = fold.score_weight.view({weight_.size(0), weight_.size(1), weight_.size(2)});
+    score_weight_ = fold.score_weight;
     score_bias_ = fold.score_bias;
   }
 }

@@ -46,7 +46,7 @@ class Mixture {
   const Parameters& parameters_;
   const Router* const router_;
   at::Tensor weight_;        // [J, M, K, D + score outputs]
-  at::Tensor bias_;          // [J, M, D + score outputs]
+  at::Tensor bias_;          // [J, 1, M, D + score outputs]
   at::Tensor score_weight_;  // [J, M, K] if the modules have score outputs
   at::Tensor score_bias_;    // [J, M]
   at::Tensor last_;          // [J, e, M K + M] (mixed hidden, p) -> decoder; MONOLITHIC: no p

@@ -59,10 +59,10 @@ class MlpNetwork : public Network {
     InputFold fold;
     if (router_ != nullptr) {
       fold.weight = Get("MLP.0.w").transpose(2, 3);
-      fold.bias = Get("MLP.0.b").squeeze(1);
+      fold.bias = Get("MLP.0.b");
     } else {
-      fold.weight = Get("MLP.0.weight").unsqueeze(1);
-      fold.bias = Get("MLP.0.bias").unsqueeze(1);
+      fold.weight = Get("MLP.0.weight");
+      fold.bias = Get("MLP.0.bias");
     }
     fold.rule_code = rule_code_;
     if (folds_digits_) {
@@ -79,8 +79,8 @@ class MlpNetwork : public Network {
   at::Tensor First(const at::Tensor& input, const at::Tensor& rule,
                    const at::Tensor& columns) const {
     if (folds_digits_) {
-      return DigitLayer({Get("encoder_digit.0.weight").squeeze(-1), Get("encoder_digit.0.bias"),
-                         first_, input, rule, columns});
+      return DigitLayer({Get("encoder_digit.0.weight"), Get("encoder_digit.0.bias"), first_, input,
+                         rule, columns});
     }
     const at::Tensor hidden = EncodeBoth("encoder_digit.0", input, /*relu=*/true);
     const at::Tensor weight = columns.defined()

@@ -80,10 +80,11 @@ void Parameters::RequireGradients() {
   }
 }
 
-std::vector<at::Tensor> Parameters::Differentiate(const at::Tensor& loss) const {
-  std::vector<at::Tensor> gradients = torch::autograd::grad(
-      {loss}, tensors_, /*grad_outputs=*/{}, /*retain_graph=*/false, /*create_graph=*/false,
-      /*allow_unused=*/true);
+std::vector<at::Tensor> Parameters::Differentiate(const at::Tensor& output,
+                                                  const at::Tensor& gradient) const {
+  std::vector<at::Tensor> gradients =
+      torch::autograd::grad({output}, tensors_, {gradient}, /*retain_graph=*/false,
+                            /*create_graph=*/false, /*allow_unused=*/true);
   for (size_t i = 0; i < gradients.size(); ++i) {
     gradients[i] = gradients[i].defined() ? ByJob(gradients[i])
                                           : at::zeros(tensors_[i].sizes(), flat_.options());

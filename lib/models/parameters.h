@@ -60,9 +60,10 @@ class Parameters {
   const at::Tensor& flat() const { return flat_; }
   // From now on whatever is computed with tensors() can be differentiated.
   void RequireGradients();
-  // The gradients of a scalar that was computed since, in the order and with the sizes of
-  // tensors(), each job's part contiguous. Some may share storage: do not write into them.
-  std::vector<at::Tensor> Differentiate(const at::Tensor& loss) const;
+  // The gradients of a scalar by `output`, which was computed since, are `gradient`: those by
+  // tensors(), in their order and of their sizes, each job's part contiguous. Some may share
+  // storage: do not write into them.
+  std::vector<at::Tensor> Differentiate(const at::Tensor& output, const at::Tensor& gradient) const;
 
   // The jobs [first, first + jobs), which share the numbers of this.
   Parameters Jobs(int64_t first, int64_t jobs) const;

@@ -58,7 +58,8 @@ class SeparateScorer : public Router {
         at::bmm(input.output_weight.reshape({jobs, modules * units, model_dim_}),
                 of_output.transpose(1, 2))
             .view({jobs * modules, units, encoder_dim_});
-    const at::Tensor bias = at::bmm(input.output_bias, of_output.transpose(1, 2));  // [J, M, e]
+    const at::Tensor bias =
+        at::bmm(input.output_bias.squeeze(1), of_output.transpose(1, 2));  // [J, M, e]
     const at::Tensor of_raw = at::baddbmm(parameters.at("scorer.0.bias").unsqueeze(-1),
                                           first.narrow(2, model_dim_, 2 + rules_),
                                           at::cat({input.input, input.rule}, 1));  // [J, e, T]

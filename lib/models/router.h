@@ -24,7 +24,7 @@ struct RouterInput {
   at::Tensor rule_code;      // [J, e, R] the encoded rules; MLP only
   at::Tensor hidden;         // [J, M K, T] what the modules compute before their last layer
   at::Tensor output_weight;  // [J, M, K, D + score_outputs()] that last layer
-  at::Tensor output_bias;    // [J, M, D + score_outputs()]
+  at::Tensor output_bias;    // [J, 1, M, D + score_outputs()]
   at::Tensor score_weight;   // [J, M, K] of its score outputs, if there are any
   at::Tensor score_bias;     // [J, M]
 };

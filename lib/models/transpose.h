@@ -20,24 +20,28 @@ struct Eight {
   typedef Real Vector __attribute__((vector_size(kTurn * sizeof(Real))));
 };
 
-// Swaps what stands kStep to the right of the diagonal, in each square of 2 kStep, with what
-// stands kStep below it.
-template <int kStep, typename Vector>
-MODLAB_INLINE void SwapSquares(Vector* row) {
-#define MODLAB_UPPER(j) ((j)&kStep ? kTurn + (j)-kStep : (j))
-#define MODLAB_LOWER(j) ((j)&kStep ? kTurn + (j) : (j) + kStep)
-  for (int i = 0; i < kTurn; ++i) {
-    if ((i & kStep) != 0) continue;
-    const Vector a = row[i], b = row[i + kStep];
-    row[i] = __builtin_shufflevector(a, b, MODLAB_UPPER(0), MODLAB_UPPER(1), MODLAB_UPPER(2),
-                                     MODLAB_UPPER(3), MODLAB_UPPER(4), MODLAB_UPPER(5),
-                                     MODLAB_UPPER(6), MODLAB_UPPER(7));
-    row[i + kStep] = __builtin_shufflevector(a, b, MODLAB_LOWER(0), MODLAB_LOWER(1),
-                                             MODLAB_LOWER(2), MODLAB_LOWER(3), MODLAB_LOWER(4),
-                                             MODLAB_LOWER(5), MODLAB_LOWER(6), MODLAB_LOWER(7));
+// Pairs of rows are woven together: numbers, then pairs of numbers, then halves. Each weaving
+// is one instruction of AVX a vector.
+template <typename Vector>
+MODLAB_INLINE void Turn(Vector* row) {
+  Vector numbers[kTurn], pairs[kTurn];
+  for (int i = 0; i < kTurn; i += 2) {
+    const Vector a = row[i], b = row[i + 1];
+    numbers[i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
+    numbers[i + 1] = __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
   }
-#undef MODLAB_UPPER
-#undef MODLAB_LOWER
+  for (int i = 0; i < kTurn; i += 4) {
+    for (int k = 0; k < 2; ++k) {
+      const Vector a = numbers[i + k], b = numbers[i + k + 2];
+      pairs[i + 2 * k] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+      pairs[i + 2 * k + 1] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+  for (int i = 0; i < 4; ++i) {
+    const Vector a = pairs[i], b = pairs[i + 4];
+    row[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+    row[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+  }
 }
 
 // to[j, i] = from[i, j] for arrays of kRows x kColumns, both multiples of kTurn; `to` is
@@ -51,9 +55,7 @@ MODLAB_INLINE void Transpose(const Real* __restrict from, Real* __restrict to) {
       for (int64_t k = 0; k < kTurn; ++k) {
         std::memcpy(&row[k], from + (i + k) * kColumns + j, sizeof row[k]);
       }
-      SwapSquares<4>(row);
-      SwapSquares<2>(row);
-      SwapSquares<1>(row);
+      Turn(row);
       for (int64_t k = 0; k < kTurn; ++k) {
         std::memcpy(to + (j + k) * kRows + i, &row[k], sizeof row[k]);
       }

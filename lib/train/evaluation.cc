@@ -84,10 +84,25 @@ int64_t Parts(int64_t batch_size, int64_t length) {
 
 at::Tensor Losses(v1::Target target, const at::Tensor& prediction, const at::Tensor& y) {
   if (target == v1::REGRESSION) return (prediction - y).abs();
-  // -y log s(x) - (1 - y) log(1 - s(x)), without overflow. Not LibTorch's own: its
-  // gradient is a sigmoid whose last elements are computed by other code than
-  // the rest, so that a job's bits would depend on where in the gang it stands.
+  // -y log s(x) - (1 - y) log(1 - s(x)), without overflow.
   return at::relu(prediction) - prediction * y + at::log1p(at::exp(-prediction.abs()));
+}
+
+MeanLoss MeanLosses(v1::Target target, const at::Tensor& prediction, const at::Tensor& y) {
+  at::NoGradGuard no_grad;
+  const double share = 1.0 / static_cast<double>(prediction[0].numel());
+  if (target == v1::REGRESSION) {
+    at::Tensor difference = prediction - y;
+    const at::Tensor value = difference.abs().flatten(1).mean(1);
+    return {value, difference.sgn_().mul_(share)};
+  }
+  // s(x) - y. Not LibTorch's sigmoid, whose last elements are computed by other code than the
+  // rest, so that a job's bits would depend on where in the gang it stands.
+  const at::Tensor small = at::exp(-prediction.abs());
+  const at::Tensor of_small = small / (small + 1);  // s(-|x|)
+  at::Tensor gradient = at::where(prediction < 0, of_small, 1 - of_small).sub_(y).mul_(share);
+  const at::Tensor losses = at::relu(prediction) - prediction * y + at::log1p(small);
+  return {losses.flatten(1).mean(1), gradient};
 }
 
 // Sums over outputs and columns, all on the CPU in double.

@@ -21,6 +21,14 @@ namespace modlab {
 // with logits.
 at::Tensor Losses(v1::Target target, const at::Tensor& prediction, const at::Tensor& y);
 
+// Their mean over outputs and columns, [J], and the gradient of its sum by `prediction`, whose
+// own sizes it has. Nothing is differentiated.
+struct MeanLoss {
+  at::Tensor value;
+  at::Tensor gradient;
+};
+MeanLoss MeanLosses(v1::Target target, const at::Tensor& prediction, const at::Tensor& y);
+
 // Not thread-safe. All that it refers to must outlive it.
 class Evaluation {
  public:

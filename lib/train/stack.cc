@@ -65,16 +65,16 @@ void Stack::Step(int64_t step, StepTimes* times) {
        shape_.has_sequence_length() ? shape_.sequence_length() : 1});
   laps.AddTo(&times->data);
   const Network::Output output = model_.Bind(parameters_)->Forward(batch);
-  const at::Tensor losses =
-      Losses(shape_.target(), output.prediction, batch.target).flatten(1).mean(1);  // [J]
+  // The jobs share no number, so the gradient of the losses' sum is each job's own.
+  const MeanLoss loss = MeanLosses(shape_.target(), output.prediction, batch.target);
   laps.AddTo(&times->forward);
-  // The jobs share no number, so the sum's gradient is each job's own.
-  const std::vector<at::Tensor> gradients = parameters_.Differentiate(losses.sum());
+  const std::vector<at::Tensor> gradients =
+      parameters_.Differentiate(output.prediction, loss.gradient);
   laps.AddTo(&times->backward);
   at::Tensor scale;
   if (shape_.architecture() == v1::RNN) scale = ClippingScale(gradients, kRnnGradientNormMax);
   adam_.Step(step, LearningRateFactor(shape_, step - 1), gradients, scale, parameters_);
-  loss_sum_ += losses.detach();
+  loss_sum_ += loss.value;
   laps.AddTo(&times->optimizer);
 }
 
