@@ -29,7 +29,8 @@ class MhaNetwork : public Network {
         modules_(config.modules()),
         heads_(config.heads()),
         head_width_(HeadWidth(config)),
-        mixture_("model.out_proj.2", router, parameters) {
+        mixture_("model.out_proj.2", router, parameters,
+                 int64_t{config.batch_size()} * config.sequence_length()) {
     FoldEncoder();
     StackModules();
   }

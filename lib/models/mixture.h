@@ -17,14 +17,15 @@
 
 namespace modlab {
 
-// Mixing comes before the last layer, and that layer's matrix is multiplied with the
-// decoder's first once, so that no module's outputs are ever computed. `parameters`
-// and `router` must outlive it. Thread-safe as the parameters are.
+// Mixing comes before the last layer, so that no module's outputs are ever computed; and
+// where it takes fewer operations that layer's matrix is multiplied with the decoder's first
+// once. `parameters` and `router` must outlive it. Thread-safe as the parameters are.
 class Mixture {
  public:
   // `layer`: the published name of the modules' last layer. `router` is null for
-  // MONOLITHIC, which is one module.
-  Mixture(const std::string& layer, const Router* router, const Parameters& parameters);
+  // MONOLITHIC, which is one module. `columns`: of a training step.
+  Mixture(const std::string& layer, const Router* router, const Parameters& parameters,
+          int64_t columns);
 
   // `hidden`: what the modules compute before that layer, [J, M K, T]. `rule_code`:
   // the encoded rules of an MLP.
@@ -40,6 +41,8 @@ class Mixture {
   at::Tensor Route(const Batch& batch, const at::Tensor& rule_code, const at::Tensor& hidden) const;
 
  private:
+  // What follows the decoder's first layer.
+  at::Tensor Finish(const at::Tensor& decoded) const;
   RouterInput RouteBy(const Batch& batch, const at::Tensor& rule_code,
                       const at::Tensor& hidden) const;
 
@@ -49,8 +52,10 @@ class Mixture {
   at::Tensor bias_;          // [J, 1, M, D + score outputs]
   at::Tensor score_weight_;  // [J, M, K] if the modules have score outputs
   at::Tensor score_bias_;    // [J, M]
-  at::Tensor last_;          // [J, e, M K + M] (mixed hidden, p) -> decoder; MONOLITHIC: no p
-  at::Tensor last_bias_;     // [J, e]
+  // [J, e, M K + M] (mixed hidden, p) -> decoder; MONOLITHIC: no p. Undefined where the
+  // layers are not multiplied.
+  at::Tensor last_;
+  at::Tensor last_bias_;  // [J, e]
 };
 
 }  // namespace modlab

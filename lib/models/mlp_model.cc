@@ -15,6 +15,15 @@
 namespace modlab {
 namespace {
 
+// Whether multiplying the modules' first layer with the digit encoder's last takes fewer
+// operations than giving the samples of a training step to one after the other.
+bool FoldsDigits(const v1::JobConfig& config) {
+  const int64_t e = config.encoder_dim(), D = config.model_dim(), B = config.batch_size();
+  // Units that a sample has: with GT-Modular those of one module.
+  const int64_t units = config.model() == v1::GT_MODULAR ? D / config.modules() : D;
+  return D * e * e <= B * e * e + B * units * e;
+}
+
 class MlpNetwork : public Network {
  public:
   // `router` is null for MONOLITHIC, which is one module of D units.
@@ -22,9 +31,8 @@ class MlpNetwork : public Network {
       : parameters_(parameters),
         router_(router),
         modules_(config.modules()),
-        folds_digits_(config.model_dim() * config.encoder_dim() <=
-                      config.batch_size() * (config.model_dim() + config.encoder_dim())),
-        mixture_("MLP.2", router, parameters) {
+        folds_digits_(FoldsDigits(config)),
+        mixture_("MLP.2", router, parameters, config.batch_size()) {
     Fold();
   }
 
@@ -101,8 +109,6 @@ class MlpNetwork : public Network {
   const Parameters& parameters_;
   const Router* const router_;
   const int64_t modules_;
-  // Whether a product of weights costs less than those of the samples of a training step
-  // that need not be made then.
   const bool folds_digits_;
   const Mixture mixture_;
   at::Tensor rule_code_;  // [J, e, R]

@@ -219,8 +219,9 @@ int Main(int argc, char** argv) {
       "| %-34s | gang | ms       | jobs*it/s | naive/ | limit  | data   | forward | "
       "backward | optimizer | telemetry |\n",
       "");
-  for (const Shape& shape : {Shape{v1::MLP, 8, 32, 128}, Shape{v1::MLP, 32, 128, 512},
-                             Shape{v1::MHA, 8, 32, 128}, Shape{v1::RNN, 8, 32, 128}}) {
+  for (const Shape& shape :
+       {Shape{v1::MLP, 8, 32, 128}, Shape{v1::MLP, 32, 128, 512}, Shape{v1::MLP, 8, 512, 2048},
+        Shape{v1::MHA, 8, 32, 128}, Shape{v1::RNN, 8, 32, 128}}) {
     for (const auto& [model_name, model] : models) {
       const std::string name = absl::StrCat(
           absl::AsciiStrToLower(v1::Architecture_Name(shape.architecture)), "/", model_name, "/r",
