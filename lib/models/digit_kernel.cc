@@ -118,7 +118,7 @@ class Block {
     Real by_column[kTile * kUnits], by_unit[kUnits * kTile];
     ForEachTile([&](const Tile& tile) {
       for (int64_t j = 0; j < tile.columns; ++j) AddUp(tile.column + j, by_column + j * kUnits);
-      Transpose<kTile, kUnits>(by_column, by_unit);
+      TransposeDense<kTile, kUnits>(by_column, by_unit);
       for (int64_t u = tile.begin; u < tile.end; ++u) {
         std::copy_n(by_unit + u * kTile, tile.columns, lines_.y + PlaceOf(tile, u));
       }
@@ -138,7 +138,7 @@ class Block {
         Real* const d_z = by_unit + u * kTile;
         for (int64_t j = 0; j < tile.columns; ++j) d_z[j] = y[j] > Real{0} ? d_y[j] : Real{0};
       }
-      Transpose<kUnits, kTile>(by_unit, by_column);
+      TransposeDense<kUnits, kTile>(by_unit, by_column);
       for (int64_t j = 0; j < tile.columns; ++j) Share(tile.column + j, by_column + j * kUnits);
     });
     for (int digit = 0; digit < 2; ++digit) GiveHinges(digit, gradient);

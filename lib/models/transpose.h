@@ -1,5 +1,5 @@
-// Turns blocks of numbers so that rows become columns, by shuffles of whole vectors.
-// For functions marked MODLAB_VECTOR_CLONES. Pure, thread-safe.
+// Turns matrices of numbers so that rows become columns, by shuffles of whole vectors. Pure,
+// thread-safe; arrays must not overlap.
 
 #ifndef MODLAB_LIB_MODELS_TRANSPOSE_H_
 #define MODLAB_LIB_MODELS_TRANSPOSE_H_
@@ -10,6 +10,15 @@
 #include "lib/models/vector_math.h"
 
 namespace modlab {
+
+// to[j, i] = from[i, j] for i below `rows` and j below `columns`. Rows of `from` are
+// `from_stride` apart, those of `to` `to_stride`.
+void Transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* to,
+               int64_t to_stride);
+void Transpose(int64_t rows, int64_t columns, const double* from, int64_t from_stride, double* to,
+               int64_t to_stride);
+
+// What follows is for functions marked MODLAB_VECTOR_CLONES.
 
 // Numbers that are turned at once: blocks are this wide and high.
 inline constexpr int64_t kTurn = 8;
@@ -44,21 +53,23 @@ MODLAB_INLINE void Turn(Vector* row) {
   }
 }
 
-// to[j, i] = from[i, j] for arrays of kRows x kColumns, both multiples of kTurn; `to` is
-// kColumns x kRows.
-template <int64_t kRows, int64_t kColumns, typename Real>
-MODLAB_INLINE void Transpose(const Real* __restrict from, Real* __restrict to) {
-  static_assert(kRows % kTurn == 0 && kColumns % kTurn == 0, "blocks are whole");
+// One block; as Transpose().
+template <typename Real>
+MODLAB_INLINE void TurnBlock(const Real* __restrict from, int64_t from_stride, Real* __restrict to,
+                             int64_t to_stride) {
   typename Eight<Real>::Vector row[kTurn];
+  for (int64_t k = 0; k < kTurn; ++k) std::memcpy(&row[k], from + k * from_stride, sizeof row[k]);
+  Turn(row);
+  for (int64_t k = 0; k < kTurn; ++k) std::memcpy(to + k * to_stride, &row[k], sizeof row[k]);
+}
+
+// The same for dense arrays whose sizes are multiples of kTurn.
+template <int64_t kRows, int64_t kColumns, typename Real>
+MODLAB_INLINE void TransposeDense(const Real* __restrict from, Real* __restrict to) {
+  static_assert(kRows % kTurn == 0 && kColumns % kTurn == 0, "blocks are whole");
   for (int64_t i = 0; i < kRows; i += kTurn) {
     for (int64_t j = 0; j < kColumns; j += kTurn) {
-      for (int64_t k = 0; k < kTurn; ++k) {
-        std::memcpy(&row[k], from + (i + k) * kColumns + j, sizeof row[k]);
-      }
-      Turn(row);
-      for (int64_t k = 0; k < kTurn; ++k) {
-        std::memcpy(to + (j + k) * kRows + i, &row[k], sizeof row[k]);
-      }
+      TurnBlock(from + i * kColumns + j, kColumns, to + j * kRows + i, kRows);
     }
   }
 }
