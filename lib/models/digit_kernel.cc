@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -88,6 +89,17 @@ MODLAB_INLINE Places FindPlaces(const DigitSizes& sizes, const DigitLines<Real>&
   return places;
 }
 
+// Copies `count` numbers, which are kUsual but for the last. A constant takes a few vectors,
+// where compilers make of the rest a loop that is slow to start.
+template <int64_t kUsual, typename Real>
+MODLAB_INLINE void CopyMostly(const Real* from, int64_t count, Real* to) {
+  if (count == kUsual) {
+    std::memcpy(to, from, kUsual * sizeof(Real));
+  } else {
+    std::copy_n(from, count, to);
+  }
+}
+
 // Sums of a hinge's gradients are kept in so many parts until all units are done.
 constexpr int64_t kParts = 16;
 
@@ -120,7 +132,7 @@ class Block {
       for (int64_t j = 0; j < tile.columns; ++j) AddUp(tile.column + j, by_column + j * kUnits);
       TransposeDense<kTile, kUnits>(by_column, by_unit);
       for (int64_t u = tile.begin; u < tile.end; ++u) {
-        std::copy_n(by_unit + u * kTile, tile.columns, lines_.y + PlaceOf(tile, u));
+        CopyMostly<kTile>(by_unit + u * kTile, tile.columns, lines_.y + PlaceOf(tile, u));
       }
     });
   }
@@ -219,7 +231,7 @@ class Block {
     std::fill_n(LineOf(digit, 0), kLine, Real{0});
     for (int64_t k = 0; k < sizes_.hinges; ++k) {
       add(knots_.hinge[k], Rises(lines_.slope[knots_.hinge[k]]));
-      std::copy_n(sum, kLine, LineOf(digit, k + 1));
+      std::memcpy(LineOf(digit, k + 1), sum, sizeof sum);
     }
     std::fill_n(sum, kLine, Real{0});
     for (int64_t k = sizes_.hinges - 1; k >= 0; --k) {
@@ -288,7 +300,7 @@ class Block {
   }
 
   MODLAB_INLINE void Store(const Real* from, int64_t row, const DigitGradient<Real>& gradient) {
-    std::copy_n(from, count_, gradient.weight + row * sizes_.units + first_);
+    CopyMostly<kUnits>(from, count_, gradient.weight + row * sizes_.units + first_);
   }
 
   const DigitSizes& sizes_;
