@@ -10,7 +10,8 @@
 namespace modlab {
 
 // Multiply-adds that the rearranged formulas (ARCHITECTURE.md) need for one token, there
-// and not back. One-hot inputs choose, and cost nothing; GT_MODULAR computes the module
+// and not back. One-hot inputs choose, and cost nothing; an MLP's digits cost two a unit that
+// they meet, however wide their encoder is; GT_MODULAR computes the module
 // of the token's rule alone. Products of weight matrices, made once a step, are not
 // counted. Pure, thread-safe.
 inline double MultiplyAddsPerToken(const v1::JobConfig& canonical) {
@@ -20,7 +21,7 @@ inline double MultiplyAddsPerToken(const v1::JobConfig& canonical) {
   const double computed = given ? 1.0 : M;  // modules
   if (canonical.architecture() == v1::MLP) {
     const double K = D / M;
-    return 2 * e + computed * K * (2 * e + e + (scored ? 1 : 0)) + e;
+    return computed * K * (2 + e + (scored ? 1 : 0)) + e;
   }
   if (canonical.architecture() == v1::MHA) {
     const double H = canonical.heads(), N = canonical.sequence_length();
