@@ -160,6 +160,46 @@ TEST_F(EnginePolicyTest, ForcedJobsAvoidTheirEarlierPlace) {
   EXPECT_EQ(Get(2).worker(), "worker-b");
 }
 
+TEST_F(EnginePolicyTest, ForcedJobsGoToAnotherWorkerOfTheSamePlace) {
+  Create(Request("r1", {"0"}));
+  FakeWorker first = Worker('a', 1, 1);
+  first.view.set_place("node-1");
+  Synchronise(&first);
+  Obey(&first);
+  AddFinish(&first, 1, 1);
+  Synchronise(&first);
+  first.view.clear_held();
+  first.view.set_slots_idle(1);
+  Synchronise(&first);
+  FakeWorker other = Worker('b', 1, 1);
+  other.view.set_place("node-1");
+  Synchronise(&other);
+
+  v1::CreateSweepRequest again = Request("r2", {"0"});
+  again.set_force(true);
+  again.set_avoid_earlier_workers(true);
+  Create(again);
+  EXPECT_EQ(Get(2).worker(), "worker-b");
+}
+
+TEST_F(EnginePolicyTest, ARetryIsKeptFromWhereItFailedAcrossARestart) {
+  Create(Request("r1", {"0"}));
+  FakeWorker first = Worker('a', 1, 1);
+  Synchronise(&first);
+  Obey(&first);
+  AddReport(&first, 1, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
+  Synchronise(&first);
+  ASSERT_EQ(Get(1).state(), v1::QUEUED);
+  Restart();
+  first = Worker('a', 1, 1);
+  Synchronise(&first);
+  FakeWorker other = Worker('b', 1, 1);
+  Synchronise(&other);
+  now_us_ += kBackoffUs;
+  Tick();
+  EXPECT_EQ(Get(1).worker(), "worker-b");
+}
+
 TEST_F(EnginePolicyTest, JobsThatAreQueuedAgainAvoidItStill) {
   FakeWorker first = Worker('a', 1, 1);
   first.view.set_place("node-1");

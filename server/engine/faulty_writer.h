@@ -116,9 +116,9 @@ class FaultyWriter final : public Store::Writer {
     if (fail_start_) return absl::InternalError("the disk is odd");
     return inner_->StartAttempt(job_id, attempt, worker_id, worker_name, worker_place, now_us);
   }
-  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
-                          int64_t not_before_us, int64_t now_us) override {
-    return inner_->RequeueJob(job_id, failures, why, not_before_us, now_us);
+  absl::Status RequeueJob(int64_t job_id, int32_t failures, absl::string_view avoided,
+                          const v1::Failure& why, int64_t not_before_us, int64_t now_us) override {
+    return inner_->RequeueJob(job_id, failures, avoided, why, not_before_us, now_us);
   }
   absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                           int64_t now_us) override {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "lib/config/sweep_policy.h"
+#include "server/queue/avoided.h"
 
 namespace modlab {
 
@@ -75,13 +76,15 @@ absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
     int32_t replicate = 0;
     if (known->has_value()) {
       replicate = (*known)->newest_replicate + 1;
-      if (placement.avoid_earlier_workers) job.avoid_place = (*known)->place;
+      if (placement.avoid_earlier_workers) {
+        job.avoided = AddAvoided("", (*known)->place, (*known)->worker, WhyAvoided::kAsked);
+      }
     }
     NewJob made;
     made.config = planned.config;
     made.job_key = planned.job_key;
     made.shape_key = shape_key;
-    made.avoid_place = job.avoid_place;
+    made.avoided = job.avoided;
     made.iterations = planned.iterations;
     made.replicate = replicate;
     absl::StatusOr<int64_t> id = writer->InsertJob(made, now_us);

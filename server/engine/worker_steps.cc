@@ -38,8 +38,8 @@ absl::Status WriteFailure(const Queue::Verdict& verdict, v1::Failure failure, Le
                JobFields(verdict.job_id, verdict.attempt, verdict.worker_name), Outcome(verdict),
                absl::Utf8SafeCEscape(failure.message()));
   if (verdict.requeued) {
-    return (*writer)->RequeueJob(verdict.job_id, verdict.failures, failure, verdict.not_before_us,
-                                 now_us);
+    return (*writer)->RequeueJob(verdict.job_id, verdict.failures, verdict.avoided, failure,
+                                 verdict.not_before_us, now_us);
   }
   failure.set_quarantined(verdict.quarantined);
   return (*writer)->FailJob(verdict.job_id, failure, now_us);

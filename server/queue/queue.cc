@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "server/queue/avoided.h"
 #include "server/queue/doubled.h"
 
 namespace modlab {
@@ -27,9 +28,9 @@ void Queue::AddJob(const UnfinishedJob& job, int64_t now_us) {
   if (!job.checkpoint.sha256().empty()) {
     entry->checkpoint = std::make_unique<v1::TrainingCheckpoint>(job.checkpoint);
   }
-  SetBatch(
-      {job.shape_key, Iteration(*entry), std::min(job.failures, kSuspicionMax), job.avoid_place},
-      entry);
+  SetBatch({job.shape_key, Iteration(*entry), std::min(job.failures, kSuspicionMax),
+            job.failures > 0 ? job.avoided : ForgetFailures(job.avoided)},
+           entry);
   for (int64_t number : job.sweeps) {
     Sweep* sweep = &sweeps_.at(number);
     if (sweep->jobs.insert(job.id).second) entry->sweeps.push_back(sweep);
@@ -106,6 +107,7 @@ void Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpo
   if (checkpoint.iteration() > key.iteration) {
     job->failures = 0;
     key.suspicion = 0;
+    key.avoided = ForgetFailures(key.avoided);
     CountSuccess(*job->lease);
   }
   key.iteration = checkpoint.iteration();
@@ -121,6 +123,13 @@ Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause, absl::string_
   CountFailure(*job->lease, cause, message, now_us);
   BatchKey key = job->batch->first;
   key.suspicion = std::min(job->failures, kSuspicionMax);
+  const Worker& worker = *job->lease->worker;
+  // It would diverge anywhere.
+  if (cause != v1::DIVERGED && worker.place != nullptr) {
+    key.avoided =
+        AddAvoided(key.avoided, worker.place->name, worker.facts.name(),
+                   cause == v1::OUT_OF_MEMORY ? WhyAvoided::kTooSmall : WhyAvoided::kItFailed);
+  }
   SetBatch(std::move(key), job);
   const int32_t allowed = RetriesAllowed(cause);
   const bool again = job->failures <= allowed;
@@ -255,6 +264,7 @@ Queue::Verdict Queue::GiveBack(Job* job) {
   verdict.requeued = true;
   verdict.failures = job->failures;
   verdict.not_before_us = job->not_before_us;
+  verdict.avoided = job->batch->first.avoided;
   // A worker that was not heard of since the start has no name yet.
   const v1::Worker& facts = job->lease->worker->facts;
   verdict.worker_name = facts.name().empty() ? facts.id() : facts.name();

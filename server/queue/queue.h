@@ -19,12 +19,16 @@
 //   Idle workers are served by id, one gang each and round, so that few jobs spread
 //   over many workers.
 //   Batches. Jobs that one gang can train: equal shape, iteration of the checkpoint,
-//   suspicion and place to avoid. A gang is filled from the sweep that is served, then
+//   suspicion and workers to avoid. A gang is filled from the sweep that is served, then
 //   with jobs of the same batch of other sweeps that the worker can serve, in the same
 //   order: they ride for free.
-//   Requirements. A worker is given jobs of the sweeps whose requirements it meets,
-//   and jobs that avoid its place only if no worker of another place that takes gangs
-//   (connected, neither draining nor in quarantine) meets them.
+//   Requirements. A worker is given jobs of the sweeps whose requirements it meets.
+//   Elsewhere. A job avoids the workers where its attempts failed since its newest checkpoint
+//   (as WORKER_LOST, WORKER_ERROR or OUT_OF_MEMORY), and where it ran before if it was asked
+//   to. Workers of other places go before others of the same place, these before the worker
+//   itself (by its name). It waits for a better one that meets the requirements if that has
+//   an idle slot; after OUT_OF_MEMORY, or if it was asked for, also if that is busy, but takes
+//   gangs (connected, neither draining nor in quarantine). Where there is none, any will do.
 //   Gang size. Up to the worker's gang_size_max, but no more than what the worker could
 //   take of the batch divided (rounded up) by the slots, idle or busy, that meet the
 //   sweep's requirements and have nothing else to do: one less for each other gang that
@@ -134,6 +138,7 @@ class Queue {
     bool quarantined = false;  // not requeued, and its retries are used up
     int32_t failures = 0;
     int64_t not_before_us = 0;
+    std::string avoided;  // from now on
     // Of the attempt that ended.
     std::string worker_name;
     int64_t iteration = 0;
@@ -277,15 +282,15 @@ class Queue {
     std::string shape;
     int64_t iteration = 0;
     int32_t suspicion = 0;
-    std::string avoid_place;
+    std::string avoided;
 
     friend bool operator==(const BatchKey& a, const BatchKey& b) {
-      return std::tie(a.shape, a.iteration, a.suspicion, a.avoid_place) ==
-             std::tie(b.shape, b.iteration, b.suspicion, b.avoid_place);
+      return std::tie(a.shape, a.iteration, a.suspicion, a.avoided) ==
+             std::tie(b.shape, b.iteration, b.suspicion, b.avoided);
     }
     template <typename H>
     friend H AbslHashValue(H hash, const BatchKey& key) {
-      return H::combine(std::move(hash), key.shape, key.iteration, key.suspicion, key.avoid_place);
+      return H::combine(std::move(hash), key.shape, key.iteration, key.suspicion, key.avoided);
     }
   };
   struct Batch {
@@ -384,7 +389,8 @@ class Queue {
 
   // Giving gangs (queue_assign.cc).
   static bool GoesBefore(const Sweep& a, const Sweep& b);
-  bool Avoids(const Worker& worker, const std::string& avoid_place, const Need& need) const;
+  bool Avoids(const Worker& worker, const std::string& avoided, const Need& need) const;
+  bool CanTakeGang(const Worker& worker) const;
   Batches::value_type* FirstBatch(const Worker& worker, const Sweep& sweep) const;
   std::pair<Sweep*, Batches::value_type*> Choose(const Worker& worker) const;
   NewGang GiveGang(Worker* worker, Sweep* sweep, Batches::value_type* batch, int64_t now_us);
@@ -419,6 +425,7 @@ class Queue {
   // That offer jobs, by (-priority, number).
   absl::btree_map<std::pair<int32_t, int64_t>, Sweep*> offering_;
   Batches batches_;
+  int64_t avoiding_batches_ = 0;  // of them; that avoid something
   absl::node_hash_map<int64_t, Job> jobs_;
   absl::btree_set<std::pair<int64_t, int64_t>> delayed_;  // (not before, job)
   absl::btree_map<int64_t, Job*> leased_;

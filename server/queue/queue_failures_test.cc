@@ -377,7 +377,7 @@ TEST_F(QueueFailuresTest, APlaceIsNamedByItsWorkerUnlessGiven) {
 TEST_F(QueueFailuresTest, AQuarantinedPlaceIsNoReasonToAvoidAnother) {
   FailGangs(3);
   UnfinishedJob job = Job(1, "a");
-  job.avoid_place = "q";
+  job.avoided = "q";
   Add(job);
   Update(At("q", View("x", 1, 1)));
   EXPECT_THAT(Assign(), ElementsAre("x: 1/1"));

@@ -148,13 +148,17 @@ void Queue::SetOffer(Sweep* sweep, int64_t jobs) {
 // The job must not wait.
 void Queue::SetBatch(BatchKey key, Job* job) {
   Batches::value_type* old = job->batch;
-  job->batch = &*batches_.try_emplace(std::move(key)).first;
+  const auto [batch, is_new] = batches_.try_emplace(std::move(key));
+  if (is_new && !batch->first.avoided.empty()) ++avoiding_batches_;
+  job->batch = &*batch;
   ++job->batch->second.jobs;
   if (old != nullptr) DropBatch(old);
 }
 
 void Queue::DropBatch(Batches::value_type* batch) {
-  if (--batch->second.jobs == 0) batches_.erase(batches_.find(batch->first));
+  if (--batch->second.jobs > 0) return;
+  if (!batch->first.avoided.empty()) --avoiding_batches_;
+  batches_.erase(batches_.find(batch->first));
 }
 
 void Queue::Wait(Job* job) {

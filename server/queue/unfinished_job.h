@@ -31,7 +31,7 @@ struct UnfinishedJob {
   int64_t not_before_us = 0;          // not leased before
   std::string worker_id;              // of the current lease; "" if QUEUED
   v1::TrainingCheckpoint checkpoint;  // sha256 empty: none
-  std::string avoid_place;            // not given to workers there while others can take it
+  std::string avoided;                // where it had better not run: avoided.h
   std::vector<int64_t> sweeps;        // numbers of the sweeps that ask for it, not cancelled
 };
 

@@ -27,7 +27,7 @@ TEST_F(EventRowsTest, EveryChangeOfStateIsAnEvent) {
   Start(id, 1);
   KeepCheckpoint(id, 20, 'a');
   AddPoint(id, 30, v1::EVAL_LOSS, 1);
-  ASSERT_TRUE(writer()->RequeueJob(id, 1, Why(v1::WORKER_LOST, "gone", 35), 9, 3100).ok());
+  ASSERT_TRUE(writer()->RequeueJob(id, 1, "", Why(v1::WORKER_LOST, "gone", 35), 9, 3100).ok());
   Start(id, 2);
   ASSERT_TRUE(writer()->ReleaseJob(id, 40, "the worker drains", 3200).ok());
   ASSERT_TRUE(writer()->CancelJob(id, "waiting", 3300).ok());

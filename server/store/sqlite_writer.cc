@@ -119,7 +119,7 @@ absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinishedRow(const Statement& r
   job.failures = static_cast<int32_t>(row.Int(5));
   job.worker_id = std::string(row.Text(6));
   job.not_before_us = row.Int(7);
-  job.avoid_place = std::string(row.Text(8));
+  job.avoided = std::string(row.Text(8));
   job.checkpoint = ReadCheckpoint(row, 9);
   absl::StatusOr<std::vector<int64_t>> sweeps = ReadActiveSweeps(job.id);
   if (!sweeps.ok()) return sweeps.status();

@@ -63,8 +63,8 @@ class SqliteWriter : public Store::Writer {
   absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
                             absl::string_view worker_name, absl::string_view worker_place,
                             int64_t now_us) override;
-  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
-                          int64_t not_before_us, int64_t now_us) override;
+  absl::Status RequeueJob(int64_t job_id, int32_t failures, absl::string_view avoided,
+                          const v1::Failure& why, int64_t not_before_us, int64_t now_us) override;
   absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                           int64_t now_us) override;
   absl::Status RetryJob(int64_t job_id, int64_t now_us) override;
