@@ -143,6 +143,7 @@ Json WorkerJson(const v1::Worker& worker) {
           {"device", worker.device()},
           {"device_name", worker.device_name()},
           {"memory_bytes", worker.memory_bytes()},
+          {"slot_memory_bytes", worker.slot_memory_bytes()},
           {"labels", std::vector<std::string>(worker.labels().begin(), worker.labels().end())},
           {"slots", worker.slots()},
           {"slots_idle", worker.slots_idle()},

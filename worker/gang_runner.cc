@@ -199,7 +199,10 @@ void GangRunner::Run(const std::shared_ptr<Gang>& gang) const {
       observer.Fail(members.front(), v1::OUT_OF_MEMORY,
                     provenance_.device_name() + " cannot hold this job even alone (" +
                         std::string(status.message()) +
-                        "); a smaller model_dim, encoder_dim or batch_size would need less");
+                        "); a smaller model_dim, encoder_dim or batch_size would need less, fewer "
+                        "--slots or more --memory-gib of the worker give a slot more, and "
+                        "requires.memory_gib of the sweep (--require-memory) keeps its jobs for "
+                        "slots that have enough");
     } else {
       observer.BeginAgain(members.front(), std::string(status.message()));
       parts.push_back(std::move(members));

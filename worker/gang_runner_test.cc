@@ -93,6 +93,9 @@ TEST_F(GangRunnerTest, AJobThatDoesNotFitAloneFailsAsOutOfMemory) {
   }));
   EXPECT_EQ(FailureOf(1).cause(), v1::OUT_OF_MEMORY);
   EXPECT_THAT(FailureOf(1).message(), HasSubstr("Fake 9000 cannot hold this job"));
+  for (const char* help : {"--slots", "--memory-gib", "--require-memory", "requires.memory_gib"}) {
+    EXPECT_THAT(FailureOf(1).message(), HasSubstr(help));
+  }
   EXPECT_TRUE(reports_[2].back().has_finished());
 }
 

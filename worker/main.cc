@@ -143,8 +143,10 @@ int Main(int argc, char** argv) {
          "-_.=/ (repeatable)")
       ->type_name("LABEL")
       ->check(CheckLabel);
-  app.add_option("--memory-gib", memory_gib,
-                 "Memory that sweeps may require. Default: the device's; on cpu the machine's")
+  app.add_option(
+         "--memory-gib", memory_gib,
+         "Memory that the slots share. Sweeps may require what a slot may use, which is four "
+         "fifths of its share. Default: the device's; on cpu the machine's")
       ->type_name("GIB")
       ->check(CLI::Range(0.0, 1048576.0));
   app.add_option("--checkpoint-seconds", checkpoint_seconds,

@@ -111,16 +111,14 @@ v1::WorkerView Identity(const WorkerOptions& options, const std::string& device,
   identity.set_memory_bytes(options.memory_bytes >= 0 ? options.memory_bytes
                             : device == "cpu"         ? MachineMemoryBytes()
                                                       : DeviceMemoryBytes(device));
+  identity.set_slot_memory_bytes(SlotMemoryBytes(identity.memory_bytes(), identity.slots()));
   identity.set_place(absl::StrCat(host, "/", device));
   return identity;
 }
 
 TrainerLimits LimitsOfSlot(const WorkerOptions& options, const v1::WorkerView& identity) {
-  // The rest is for the process itself, for evaluations and for what is foreseen badly.
-  constexpr double kShare = 0.8;
   TrainerLimits limits;
-  limits.memory_bytes = static_cast<int64_t>(
-      kShare * static_cast<double>(identity.memory_bytes() / identity.slots()));
+  limits.memory_bytes = identity.slot_memory_bytes();
   limits.stack_size = options.gang_size_max;
   return limits;
 }
@@ -147,9 +145,10 @@ int RunWorker(const WorkerOptions& options) {
     spdlog::error("cannot set up signals: errno {}", errno);
     return 1;
   }
-  spdlog::info("worker {} at {} ({}, {:.1f} GiB): slots {}, gang {}", identity.name(),
+  spdlog::info("worker {} at {} ({}, {:.1f} GiB): slots {} of {:.2f} GiB, gang {}", identity.name(),
                identity.place(), provenance.device_name(),
                static_cast<double>(identity.memory_bytes()) / (1 << 30), identity.slots(),
+               static_cast<double>(identity.slot_memory_bytes()) / (1 << 30),
                identity.gang_size_max());
 
   const absl::StatusOr<std::shared_ptr<grpc::Channel>> opened = OpenWorkerChannel(options.endpoint);

@@ -35,7 +35,8 @@ struct WorkerOptions {
   std::string name;
   // What sweeps may require. At most kLabelsMax, each as in Requirements of sweep.proto.
   std::vector<std::string> labels;
-  // Of the device; for "cpu" the machine's; shared by the slots. Negative: as detected.
+  // Of the device; for "cpu" the machine's; shared by the slots, of which each gang may use what
+  // SlotMemoryBytes() says. Negative: as detected.
   int64_t memory_bytes = -1;
   // Between two checkpoints of a job. 0: only those that hand it back are made.
   std::chrono::milliseconds checkpoint_interval{60'000};

@@ -57,7 +57,8 @@ void AddPolicyOptions(CLI::App* command, PolicyChange* change) {
       ->group(kGroup);
   command
       ->add_option("--require-memory", change->memory_gib,
-                   "Only workers whose device has at least so much memory")
+                   "Only workers of which a slot may use at least so much memory: four fifths of "
+                   "the worker's, divided by its slots")
       ->type_name("GIB")
       ->group(kGroup);
   command

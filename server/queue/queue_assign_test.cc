@@ -152,20 +152,21 @@ TEST_F(QueueAssignTest, WorkersMeetDeviceLabelsAndMemory) {
   AddJobs(1, 1, "a", {2});
   v1::WorkerView view = View("w", 1, 8);
   view.add_labels("rack=7");
-  view.set_memory_bytes(1000);
+  view.set_memory_bytes(8000);
+  view.set_slot_memory_bytes(1000);
   Update(view);
   EXPECT_THAT(Assign(), IsEmpty());
   view.add_labels("a100");
   Update(view);
   EXPECT_THAT(Assign(), IsEmpty()) << "the device";
   view.set_device("cuda");
-  view.set_memory_bytes(999);
+  view.set_slot_memory_bytes(999);
   Update(view);
-  EXPECT_THAT(Assign(), IsEmpty()) << "the memory";
-  view.set_memory_bytes(0);
+  EXPECT_THAT(Assign(), IsEmpty()) << "the memory of a slot";
+  view.set_slot_memory_bytes(0);
   Update(view);
   EXPECT_THAT(Assign(), IsEmpty()) << "what is not known is not enough";
-  view.set_memory_bytes(1000);
+  view.set_slot_memory_bytes(1000);
   Update(view);
   EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
 }

@@ -35,6 +35,7 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
   facts.set_draining(view.draining() || IsAskedToDrain(*worker));
   *facts.mutable_labels() = view.labels();
   facts.set_memory_bytes(view.memory_bytes());
+  facts.set_slot_memory_bytes(view.slot_memory_bytes());
   SetPlace(worker, view.place().empty() ? view.name() : view.place());
   next_expiry_us_ = std::min(next_expiry_us_, now_us + options_.lease_duration_us);
 

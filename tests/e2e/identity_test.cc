@@ -31,6 +31,7 @@ TEST(IdentityTest, AWorkerTellsItsPlaceMemoryAndLabels) {
   for (const Json& worker : workers) EXPECT_EQ(worker["place"], std::string(host) + "/cpu");
   EXPECT_GT(workers[0]["memory"], int64_t{64} << 20) << "this machine's";
   EXPECT_EQ(workers[1]["memory"], int64_t{3} << 29);
+  EXPECT_EQ(workers[1]["slot_memory"], (int64_t{3} << 29) / 5 * 4) << "of its one slot";
   EXPECT_EQ(workers[1]["labels"], "a100 rack=7");
 }
 
