@@ -109,8 +109,9 @@ int Main(int argc, char** argv) {
       "worker.token\n"
       "  modlab-worker describe --config job.yaml --format json\n"
       "  modlab-worker eval --config job.yaml --state-dict model.pt\n"
-      "Exit codes: 0 stopped by SIGINT or SIGTERM or drained, or printed; 1 failed; 2 wrong "
-      "usage.");
+      "Exit codes: 0 stopped by SIGINT or SIGTERM or drained, or printed; 1 failed, or the thread "
+      "of "
+      "a slot hangs; 2 wrong usage.");
   app.set_version_flag("--version", std::string("modlab-worker ") + MODLAB_VERSION);
   app.add_option("--server", server,
                  "Address of the coordinator: HOST:PORT or unix:PATH. Need not be up yet")

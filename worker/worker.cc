@@ -48,6 +48,7 @@ using Clock = std::chrono::steady_clock;
 
 int stop_pipe[2];
 std::atomic<bool> is_stopping{false};
+std::atomic<bool> a_slot_hangs{false};
 
 // Safe in a signal handler. What does not fit into the pipe was said before.
 void AskToStop() {
@@ -181,7 +182,15 @@ int RunWorker(const WorkerOptions& options) {
       provenance);
   Slots slots(
       identity.slots(), &session, [&](const std::shared_ptr<Gang>& gang) { runner.Run(gang); },
-      options.checkpoint_interval);
+      options.checkpoint_interval,
+      [] {
+        spdlog::error(
+            "a slot got nowhere for {} minutes after its jobs were taken away: its thread hangs. "
+            "This worker hands back the rest and exits with 1, to be started again",
+            kHangsAfter.count());
+        a_slot_hangs = true;
+        AskToStop();
+      });
   link->Start();
 
   WaitUntilAskedToStop();
@@ -199,9 +208,9 @@ int RunWorker(const WorkerOptions& options) {
   if (!slots.WaitUntilEnded(end) || !keeper.Stop(left())) {
     // A step of a large gang may take longer; nothing of it is wanted any more.
     spdlog::default_logger()->flush();
-    std::_Exit(0);
+    std::_Exit(a_slot_hangs ? 1 : 0);
   }
-  return 0;
+  return a_slot_hangs ? 1 : 0;
 }
 
 }  // namespace modlab

@@ -47,8 +47,8 @@ struct WorkerOptions {
 // Serves the coordinator until SIGINT, SIGTERM or the coordinator's wish, then hands
 // back what it holds, with checkpoints, and returns within `grace`; where a trainer
 // takes longer, ends the process instead. A second signal ends the process at once.
-// Returns the process's exit code: 0, or 2 for options that are not allowed, having
-// said why. Call once, from main().
+// Returns the process's exit code: 0; 1 if it ended because the thread of a slot hangs;
+// 2 for options that are not allowed, having said why. Call once, from main().
 int RunWorker(const WorkerOptions& options);
 
 }  // namespace modlab

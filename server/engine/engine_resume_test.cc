@@ -259,5 +259,27 @@ TEST_F(EngineResumeTest, AJobThatIsRetriedGoesOnFromItsCheckpoint) {
                                      "retried", "leased 2 worker-b"));
 }
 
+TEST_F(EngineResumeTest, AJobThatGetsNowhereIsTriedAgainAndSaysWhy) {
+  Create(Request("r1", {"0"}));
+  FakeWorker worker = Worker('a');
+  Synchronise(&worker);
+  Obey(&worker);
+  worker.view.mutable_held(0)->set_pulse(7);
+  worker.view.mutable_held(0)->set_iteration(30);
+  for (int i = 0; i < 70 && Get(1).state() == v1::RUNNING; ++i) {
+    now_us_ += kLeaseUs - 1;
+    Synchronise(&worker);
+    Tick();
+  }
+  const v1::Job job = Get(1);
+  EXPECT_EQ(job.state(), v1::QUEUED);
+  EXPECT_EQ(job.failure().cause(), v1::WORKER_LOST);
+  EXPECT_EQ(job.failure().iteration(), 30);
+  EXPECT_THAT(job.failure().message(), HasSubstr("worker-a answers, but got nowhere"));
+  EXPECT_THAT(Events(1),
+              ElementsAre("submitted", "leased 1 worker-a", "attempt_failed 1 worker-a"));
+  EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
+}
+
 }  // namespace
 }  // namespace modlab

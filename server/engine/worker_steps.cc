@@ -249,7 +249,11 @@ absl::Status ExpireLeases(Ledger* ledger, int64_t now_us) {
   for (const Queue::Verdict& verdict : ledger->queue().Expire(now_us)) {
     v1::Failure failure;
     failure.set_cause(v1::WORKER_LOST);
-    failure.set_message(absl::StrCat("worker ", verdict.worker_name, " stopped answering"));
+    failure.set_message(absl::StrCat("worker ", verdict.worker_name,
+                                     verdict.stalled
+                                         ? " answers, but got nowhere with it for longer than "
+                                           "modlabd --stall-seconds"
+                                         : " stopped answering"));
     failure.set_iteration(verdict.iteration);
     absl::Status status = WriteFailure(verdict, std::move(failure), ledger, now_us);
     if (!status.ok()) return status;

@@ -176,7 +176,8 @@ std::vector<Queue::Verdict> Queue::Expire(int64_t now_us) {
   }
   std::vector<Verdict> verdicts;
   for (const Job* job : expired) {
-    const std::string why = job->lease->worker->facts.name() + " stopped answering";
+    const std::string why = job->lease->worker->facts.name() +
+                            (job->lease->stalled ? " got nowhere" : " stopped answering");
     verdicts.push_back(Fail(job->id, v1::WORKER_LOST, why, now_us));
   }
 
@@ -204,6 +205,7 @@ void Queue::GiveLease(Job* job, Worker* worker, int64_t gang_id, Sweep* sweep, i
   job->lease = std::make_unique<Lease>();
   job->lease->worker = worker;
   job->lease->expires_us = now_us + options_.lease_duration_us;
+  job->lease->renewed_us = now_us;
   job->lease->iteration = Iteration(*job);
   next_expiry_us_ = std::min(next_expiry_us_, job->lease->expires_us);
   leased_[job->id] = job;
@@ -269,6 +271,7 @@ Queue::Verdict Queue::GiveBack(Job* job) {
   const v1::Worker& facts = job->lease->worker->facts;
   verdict.worker_name = facts.name().empty() ? facts.id() : facts.name();
   verdict.iteration = job->lease->iteration;
+  verdict.stalled = job->lease->stalled;
   DropLease(job);
   Wait(job);
   return verdict;
@@ -278,12 +281,13 @@ void Queue::CountFailure(const Lease& lease, v1::FailureCause cause, absl::strin
                          int64_t now_us) {
   Worker* worker = lease.worker;
   if (cause == v1::DIVERGED || cause == v1::OUT_OF_MEMORY || worker->place == nullptr) return;
-  if (cause == v1::WORKER_LOST && std::exchange(worker->lost, true)) return;
+  const bool is_lost = cause == v1::WORKER_LOST && !lease.stalled;
+  if (is_lost && std::exchange(worker->lost, true)) return;
   // A worker that is lost takes all along, and which job it was nobody knows.
   absl::btree_set<int64_t> jobs;
-  if (cause == v1::WORKER_LOST) jobs = worker->unclaimed;
+  if (is_lost) jobs = worker->unclaimed;
   for (const auto& [gang_id, gang] : worker->gangs) {
-    if (cause != v1::WORKER_LOST && gang_id != lease.gang_id) continue;
+    if (!is_lost && gang_id != lease.gang_id) continue;
     jobs.insert(gang.jobs.begin(), gang.jobs.end());
   }
   if (places_.Fail(worker->place, lease.gang_id, jobs, message, now_us)) Recount(worker->place);

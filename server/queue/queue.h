@@ -36,7 +36,8 @@
 //   is left with many jobs while others idle.
 //   Leases. A lease lasts `lease_duration_us` from when it was given, and again
 //   from each view of its worker that lists it as held. An expired lease is a
-//   failed attempt (WORKER_LOST). A lease that was read back from the store
+//   failed attempt (WORKER_LOST). So is, at once, one whose pulse (HeldLease) has stood still
+//   for `stall_us`, between views that list it. A lease that was read back from the store
 //   belongs to no gang until its worker claims it by listing it; a view that
 //   does not list it shows that it never arrived, and it goes back without a
 //   failure. So does what a draining worker does not list, since it will start
@@ -71,7 +72,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -85,6 +85,7 @@
 #include "modlab/v1/coordinator.pb.h"
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/worker.pb.h"
+#include "server/queue/batch_key.h"
 #include "server/queue/places.h"
 #include "server/queue/unfinished_job.h"
 
@@ -106,6 +107,7 @@ class Queue {
 
   struct Options {
     int64_t lease_duration_us = 10'000'000;
+    int64_t stall_us = 600'000'000;  // 0: no limit
     Retries retries;
     int64_t backoff_first_us = 1'000'000;
     int64_t backoff_max_us = 60'000'000;
@@ -142,6 +144,7 @@ class Queue {
     // Of the attempt that ended.
     std::string worker_name;
     int64_t iteration = 0;
+    bool stalled = false;  // its worker answered, but got nowhere with it
   };
 
   struct Totals {
@@ -278,21 +281,6 @@ class Queue {
     Sweep* sweep = nullptr;
     absl::btree_set<int64_t> jobs;
   };
-  struct BatchKey {
-    std::string shape;
-    int64_t iteration = 0;
-    int32_t suspicion = 0;
-    std::string avoided;
-
-    friend bool operator==(const BatchKey& a, const BatchKey& b) {
-      return std::tie(a.shape, a.iteration, a.suspicion, a.avoided) ==
-             std::tie(b.shape, b.iteration, b.suspicion, b.avoided);
-    }
-    template <typename H>
-    friend H AbslHashValue(H hash, const BatchKey& key) {
-      return H::combine(std::move(hash), key.shape, key.iteration, key.suspicion, key.avoided);
-    }
-  };
   struct Batch {
     int64_t jobs = 0;                 // waiting or leased
     std::map<int64_t, Share> shares;  // by sweep
@@ -320,6 +308,11 @@ class Queue {
     int64_t expires_us = 0;
     int64_t iteration = 0;
     double iterations_per_second = 0.0;
+    // As its worker last said, when that was, and how long it has been the same.
+    uint64_t pulse = 0;
+    int64_t renewed_us = 0;
+    int64_t still_us = 0;
+    bool stalled = false;  // for too long: it ends
   };
   struct Job {
     int64_t id = 0;
@@ -402,6 +395,7 @@ class Queue {
 
   // Workers (queue_workers.cc).
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);
+  void WatchPulse(uint64_t pulse, Lease* lease, int64_t now_us);
   bool IsAskedToDrain(const Worker& worker) const;
   int64_t IdleSlots(const Worker& worker) const;
   int64_t EndingSlots(const Worker& worker) const;
