@@ -76,6 +76,7 @@ void EngineCore::Settle(int64_t now_us, std::optional<int64_t> heard_until_us) {
                  now_us);
     }
     RunOwnStep(GiveGangs, now_us);
+    RunOwnStep(KeepQuarantines, now_us);
   }
   sessions_.Prune(ledger_.queue());
   Flush(now_us);

@@ -281,5 +281,52 @@ TEST_F(EngineResumeTest, AJobThatGetsNowhereIsTriedAgainAndSaysWhy) {
   EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
 }
 
+TEST_F(EngineResumeTest, AQuarantineOutlivesTheCoordinatorUntilItIsEnded) {
+  Create(Request("r1", {"0", "1", "2", "3"}));
+  FakeWorker worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  Obey(&worker);
+  for (int64_t job : {1, 2, 3}) {
+    AddReport(&worker, job, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
+  }
+  Synchronise(&worker);
+  const auto until_us = [this] { return (*engine_->ListWorkers())[0].quarantined_until_us(); };
+  const int64_t before = until_us();
+  EXPECT_GT(before, now_us_);
+
+  Restart();
+  worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  EXPECT_EQ(until_us(), before);
+  EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
+
+  ASSERT_TRUE(engine_->ReleaseWorker("worker-a").ok());
+  Restart();
+  worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  EXPECT_EQ(until_us(), 0);
+}
+
+TEST_F(EngineResumeTest, AQuarantineThatCouldNotBeWrittenIsWrittenLater) {
+  Create(Request("r1", {"0", "1", "2", "3"}));
+  FakeWorker worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  Obey(&worker);
+  for (int64_t job : {1, 2, 3}) {
+    AddReport(&worker, job, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
+  }
+  // The queue is filled again: what it knew of places stays, and is on disk in the end.
+  faulty_.FailCommits(true);
+  Synchronise(&worker);
+  EXPECT_EQ(Get(1).state(), v1::RUNNING);
+  faulty_.FailCommits(false);
+  now_us_ += 2'000'000;
+  Tick();
+  Restart();
+  worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  EXPECT_GT((*engine_->ListWorkers())[0].quarantined_until_us(), now_us_);
+}
+
 }  // namespace
 }  // namespace modlab

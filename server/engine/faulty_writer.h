@@ -151,6 +151,15 @@ class FaultyWriter final : public Store::Writer {
       const std::function<void(absl::string_view worker_id)>& visit) override {
     return inner_->LoadDrainRequests(visit);
   }
+  absl::Status KeepQuarantine(const Quarantine& quarantine, int64_t forget_before_us) override {
+    return inner_->KeepQuarantine(quarantine, forget_before_us);
+  }
+  absl::Status EndQuarantine(absl::string_view place) override {
+    return inner_->EndQuarantine(place);
+  }
+  absl::Status LoadQuarantines(const std::function<void(const Quarantine&)>& visit) override {
+    return inner_->LoadQuarantines(visit);
+  }
   absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                 int64_t now_us) override {
     return inner_->RegisterArtifact(sha256, size_bytes, now_us);

@@ -20,6 +20,8 @@ namespace {
 
 constexpr size_t kFailureMessageBytesMax = 4096;
 constexpr size_t kReasonBytesMax = 256;
+// Nobody has come to such a place for long.
+constexpr int64_t kQuarantineAgeUs = int64_t{30} * 24 * 3600 * 1'000'000;
 
 const char* Outcome(const Queue::Verdict& verdict) {
   if (verdict.requeued) return "it is queued again";
@@ -258,6 +260,39 @@ absl::Status ExpireLeases(Ledger* ledger, int64_t now_us) {
     absl::Status status = WriteFailure(verdict, std::move(failure), ledger, now_us);
     if (!status.ok()) return status;
   }
+  return absl::OkStatus();
+}
+
+absl::Status KeepQuarantines(Ledger* ledger, int64_t now_us) {
+  Ledger::Quarantines& known = ledger->quarantines();
+  const Queue& queue = ledger->queue();
+  if (known.revision == queue.quarantines_revision()) return absl::OkStatus();
+  Ledger::Quarantines current{queue.quarantines_revision(), {}};
+  for (Quarantine& quarantine : queue.ListQuarantines()) {
+    const auto before = known.places.find(quarantine.place);
+    if (before == known.places.end() || before->second.until_us != quarantine.until_us) {
+      absl::StatusOr<Store::Writer*> writer = ledger->Write();
+      if (!writer.ok()) return writer.status();
+      absl::Status status = (*writer)->KeepQuarantine(quarantine, now_us - kQuarantineAgeUs);
+      if (!status.ok()) return status;
+      spdlog::warn(
+          "{}: {} gangs in a row failed there, so its workers are given nothing for {} s, then "
+          "one job at a time; the last: {}",
+          LogField("place", quarantine.place), quarantine.failures,
+          (quarantine.until_us - now_us + 999'999) / 1'000'000,
+          absl::Utf8SafeCEscape(quarantine.reason));
+    }
+    current.places[quarantine.place] = std::move(quarantine);
+  }
+  for (const auto& [place, quarantine] : known.places) {
+    if (current.places.count(place) > 0) continue;
+    absl::StatusOr<Store::Writer*> writer = ledger->Write();
+    if (!writer.ok()) return writer.status();
+    absl::Status status = (*writer)->EndQuarantine(place);
+    if (!status.ok()) return status;
+    spdlog::warn("{}: its quarantine is over", LogField("place", place));
+  }
+  known = std::move(current);
   return absl::OkStatus();
 }
 

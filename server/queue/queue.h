@@ -245,6 +245,12 @@ class Queue {
   // NOT_FOUND names the nearest known one; INVALID_ARGUMENT for a name that several have.
   absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id);
   absl::StatusOr<v1::Worker> ReleaseWorker(absl::string_view name_or_id);
+  // As in Places. Restore before any worker is there.
+  void RestoreQuarantine(const Quarantine& quarantine, int64_t now_us) {
+    places_.Restore(quarantine, now_us);
+  }
+  std::vector<Quarantine> ListQuarantines() const { return places_.ListQuarantines(); }
+  uint64_t quarantines_revision() const { return places_.revision(); }
 
   // -- looking -----------------------------------------------------------------
 

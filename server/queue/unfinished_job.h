@@ -1,5 +1,5 @@
-// What the queue has to know of jobs that still have to be trained, and of the
-// sweeps that ask for them.
+// What the queue has to know of jobs that still have to be trained, of the sweeps
+// that ask for them, and of places that have not proved themselves.
 
 #ifndef MODLAB_SERVER_QUEUE_UNFINISHED_JOB_H_
 #define MODLAB_SERVER_QUEUE_UNFINISHED_JOB_H_
@@ -19,6 +19,15 @@ struct QueuedSweep {
   std::string id;
   std::string user;
   v1::SweepPolicy policy;
+};
+
+// A place (WorkerView.place) that is given nothing before `until_us`, and then one job at a
+// time until one gets on.
+struct Quarantine {
+  std::string place;
+  int64_t failures = 0;  // gangs that failed in a row
+  int64_t until_us = 0;
+  std::string reason;  // of the last of them
 };
 
 struct UnfinishedJob {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/store/store.h"
 #include "server/store/store_fixture.h"
 
@@ -393,6 +394,32 @@ TEST_F(JobsTest, ARetriedJobGoesOnUnlessItDiverged) {
   EXPECT_EQ(Get(jobs[1]).checkpoint().iteration(), 20);
   EXPECT_FALSE(Get(jobs[2]).has_checkpoint());
   EXPECT_EQ(Get(jobs[2]).iteration(), 0);
+}
+
+TEST_F(JobsTest, QuarantinesAreKeptUntilTheyEndOrAreOld) {
+  const auto kept = [this] {
+    std::vector<std::string> lines;
+    EXPECT_TRUE(writer()
+                    ->LoadQuarantines([&lines](const Quarantine& q) {
+                      lines.push_back(
+                          absl::StrCat(q.place, " ", q.failures, " ", q.until_us, " ", q.reason));
+                    })
+                    .ok());
+    return lines;
+  };
+  Begin();
+  ASSERT_TRUE(writer()->KeepQuarantine({"p", 3, 100, "odd"}, 0).ok());
+  ASSERT_TRUE(writer()->KeepQuarantine({"p", 4, 200, "odder"}, 0).ok());
+  ASSERT_TRUE(writer()->KeepQuarantine({"q", 3, 300, "odd"}, 0).ok());
+  Commit();
+  Reopen();
+  EXPECT_THAT(kept(), ElementsAre("p 4 200 odder", "q 3 300 odd"));
+  Begin();
+  ASSERT_TRUE(writer()->EndQuarantine("q").ok());
+  ASSERT_TRUE(writer()->EndQuarantine("q").ok());
+  ASSERT_TRUE(writer()->KeepQuarantine({"r", 3, 400, "odd"}, 201).ok());
+  Commit();
+  EXPECT_THAT(kept(), ElementsAre("r 3 400 odd"));
 }
 
 }  // namespace

@@ -80,6 +80,10 @@ class SqliteWriter : public Store::Writer {
   absl::Status LoadDrainRequests(
       const std::function<void(absl::string_view worker_id)>& visit) override;
 
+  absl::Status KeepQuarantine(const Quarantine& quarantine, int64_t forget_before_us) override;
+  absl::Status EndQuarantine(absl::string_view place) override;
+  absl::Status LoadQuarantines(const std::function<void(const Quarantine&)>& visit) override;
+
   absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                 int64_t now_us) override;
   absl::StatusOr<std::vector<std::string>> FindGarbage(int64_t before_us, int count_max) override;

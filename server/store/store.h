@@ -260,6 +260,13 @@ class Store::Writer {
   virtual absl::Status LoadDrainRequests(
       const std::function<void(absl::string_view worker_id)>& visit) = 0;
 
+  // A place is in quarantine, or is so longer now. Forgets those that ended before
+  // `forget_before_us`.
+  virtual absl::Status KeepQuarantine(const Quarantine& quarantine, int64_t forget_before_us) = 0;
+  // The place is open again. Repeating it changes nothing.
+  virtual absl::Status EndQuarantine(absl::string_view place) = 0;
+  virtual absl::Status LoadQuarantines(const std::function<void(const Quarantine&)>& visit) = 0;
+
   // -- artifacts -----------------------------------------------------------------------
 
   // A file is about to get its name. Repeating it makes the row young again.

@@ -214,7 +214,7 @@ TEST_F(UpgradeTest, WorkGoesOn) {
 TEST_F(UpgradeTest, NothingIsBrokenByIt) {
   Open();
   const auto connection = Raw();
-  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 4);
+  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 5);
   EXPECT_EQ(Number(connection.get(), "SELECT count(*) FROM pragma_foreign_key_check"), 0);
   EXPECT_EQ(Number(connection.get(),
                    "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
@@ -365,6 +365,27 @@ TEST_P(LaterUpgradeTest, WorkGoesOn) {
   EXPECT_EQ(after[before.size() + 2], "9 6 4 w-9 4000000  0");
   after.resize(before.size());
   EXPECT_EQ(after, before);
+}
+
+TEST_P(LaterUpgradeTest, VersionFourKnowsNoQuarantinesYet) {
+  Open();
+  ASSERT_EQ(Raw()->Execute("DROP TABLE quarantines; PRAGMA user_version = 4"), absl::OkStatus());
+  const auto store = Open();
+  Store::Writer* writer = store->writer();
+  const auto places = [writer] {
+    std::vector<std::string> found;
+    EXPECT_TRUE(writer
+                    ->LoadQuarantines([&found](const Quarantine& quarantine) {
+                      found.push_back(quarantine.place);
+                    })
+                    .ok());
+    return found;
+  };
+  EXPECT_THAT(places(), IsEmpty());
+  ASSERT_TRUE(writer->Begin().ok());
+  EXPECT_EQ(writer->KeepQuarantine({"node-1/cpu", 3, 900, "it broke"}, 0), absl::OkStatus());
+  ASSERT_TRUE(writer->Commit().ok());
+  EXPECT_THAT(places(), ElementsAre("node-1/cpu"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, LaterUpgradeTest, testing::Values(2, 3));
