@@ -281,6 +281,36 @@ TEST_F(EngineResumeTest, AJobThatGetsNowhereIsTriedAgainAndSaysWhy) {
   EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
 }
 
+TEST_F(EngineResumeTest, AJobThatWasNotHandedBackInTimeSaysSo) {
+  Create(Request("r1", {"0", "1"}));
+  FakeWorker worker = Worker('a', 2, 1);
+  Synchronise(&worker);
+  Obey(&worker);
+  AddCheckpoint(&worker, 1, 1, 50, Upload('c'));
+  worker.view.mutable_held(0)->set_iteration(80);
+  worker.view.mutable_held()->DeleteSubrange(1, 1);  // it has not heard of the other yet
+  Synchronise(&worker);
+  const auto reason = [this](int64_t job) { return store_->ReadEvents(job)->back().reason(); };
+
+  worker.view.set_draining(true);
+  worker.view.clear_held();
+  worker.view.set_slots_idle(0);
+  Synchronise(&worker);
+  EXPECT_EQ(reason(1),
+            "worker worker-a drains and could not hand it back in time: it goes on from iteration "
+            "50");
+  EXPECT_EQ(store_->ReadEvents(1)->back().iteration(), 80);
+  EXPECT_EQ(reason(2), "worker worker-a drains and does not begin it");
+
+  FakeWorker other = Worker('b', 2, 1);
+  Synchronise(&other);
+  Restart();
+  other = Worker('b', 2, 1);
+  other.view.set_draining(true);
+  Synchronise(&other);
+  EXPECT_EQ(reason(1), "worker worker-b drains and does not have it");
+}
+
 TEST_F(EngineResumeTest, AQuarantineOutlivesTheCoordinatorUntilItIsEnded) {
   Create(Request("r1", {"0", "1", "2", "3"}));
   FakeWorker worker = Worker('a', 4, 1);

@@ -58,6 +58,22 @@ absl::Status WriteRelease(const Queue::Verdict& verdict, absl::string_view reaso
   return (*writer)->ReleaseJob(verdict.job_id, verdict.iteration, reason, now_us);
 }
 
+// Of a job that its worker does not list and that it gave no report of.
+std::string WhyGivenBack(const v1::WorkerView& view, const Queue::Verdict& verdict,
+                         const Queue& queue) {
+  const std::string who =
+      absl::StrCat("worker ", view.name(), view.draining() ? " drains and" : "");
+  switch (verdict.listed) {
+    case Queue::Verdict::Listed::kNever:
+      return absl::StrCat(who, " does not begin it");
+    case Queue::Verdict::Listed::kOnce:
+      return absl::StrCat(who, " could not hand it back in time: it goes on from iteration ",
+                          queue.CheckpointIteration(verdict.job_id));
+    default:
+      return absl::StrCat(who, " does not have it");
+  }
+}
+
 // The reports of one worker, one by one. Points of a job are written together: before its
 // next report of another kind, and at the end.
 class Reports {
@@ -225,11 +241,9 @@ absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files,
   absl::StatusOr<std::vector<Queue::Verdict>> given_back =
       ledger->queue().UpdateWorker(view, now_us);
   if (!given_back.ok()) return given_back.status();
-  const std::string reason =
-      absl::StrCat("worker ", view.name(),
-                   view.draining() ? " drains and does not begin it" : " never began it");
   for (const Queue::Verdict& verdict : *given_back) {
-    absl::Status status = WriteRelease(verdict, reason, ledger, now_us);
+    absl::Status status =
+        WriteRelease(verdict, WhyGivenBack(view, verdict, ledger->queue()), ledger, now_us);
     if (!status.ok()) return status;
   }
   *processed = after;

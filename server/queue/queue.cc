@@ -272,6 +272,9 @@ Queue::Verdict Queue::GiveBack(Job* job) {
   verdict.worker_name = facts.name().empty() ? facts.id() : facts.name();
   verdict.iteration = job->lease->iteration;
   verdict.stalled = job->lease->stalled;
+  verdict.listed = job->lease->gang_id == 0 ? Verdict::Listed::kNotKnown
+                   : job->lease->listed     ? Verdict::Listed::kOnce
+                                            : Verdict::Listed::kNever;
   DropLease(job);
   Wait(job);
   return verdict;

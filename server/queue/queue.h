@@ -145,6 +145,8 @@ class Queue {
     std::string worker_name;
     int64_t iteration = 0;
     bool stalled = false;  // its worker answered, but got nowhere with it
+    // Whether its worker ever listed it; not known of a lease that was read back.
+    enum class Listed { kNever, kOnce, kNotKnown } listed = Listed::kNever;
   };
 
   struct Totals {
@@ -319,6 +321,7 @@ class Queue {
     int64_t renewed_us = 0;
     int64_t still_us = 0;
     bool stalled = false;  // for too long: it ends
+    bool listed = false;   // by its worker
   };
   struct Job {
     int64_t id = 0;

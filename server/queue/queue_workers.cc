@@ -63,6 +63,7 @@ void Queue::Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us) {
   if (!LeaseIsCurrent(held.job_id(), held.attempt(), worker->facts.id())) return;
   Job& job = jobs_.at(held.job_id());
   Lease& lease = *job.lease;
+  lease.listed = true;
   WatchPulse(held.pulse(), &lease, now_us);
   // A worker tells the speed of the last steps, however long ago they were.
   const bool is_still = lease.still_us >= options_.lease_duration_us;
