@@ -149,6 +149,9 @@ class Reports {
     if (absl::IsFailedPrecondition(status)) return RefuseResult(report, status);
     if (!status.ok()) return status;
     ledger_->queue().Finish(report.job_id());
+    if (spdlog::should_log(spdlog::level::debug)) {
+      spdlog::debug("{}: finished", JobFields(report.job_id(), report.attempt(), view_.name()));
+    }
     ++ledger_->tally().jobs_finished;
     return absl::OkStatus();
   }
@@ -258,6 +261,7 @@ absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id, Ledger* led
   if (!writer.ok()) return writer.status();
   absl::Status status = (*writer)->RequestDrain(worker->id(), now_us);
   if (!status.ok()) return status;
+  spdlog::info("{}: asked to drain", LogField("worker", worker->name()));
   return worker;
 }
 
@@ -318,6 +322,11 @@ absl::Status GiveGangs(Ledger* ledger, int64_t now_us) {
       absl::Status status = (*writer)->StartAttempt(lease.job_id, lease.attempt, gang.worker_id,
                                                     gang.worker_name, gang.worker_place, now_us);
       if (!status.ok()) return status;
+      if (spdlog::should_log(spdlog::level::debug)) {
+        spdlog::debug("{}: leased in gang {} of {}",
+                      JobFields(lease.job_id, lease.attempt, gang.worker_name), gang.gang_id,
+                      gang.leases.size());
+      }
     }
   }
   ledger->queue().Preempt();

@@ -54,7 +54,10 @@ bool Queue::RemoveJob(int64_t job_id) {
   } else {
     Unwait(job);
   }
-  for (Sweep* sweep : job->sweeps) sweep->jobs.erase(job_id);
+  for (Sweep* sweep : job->sweeps) {
+    sweep->jobs.erase(job_id);
+    if (sweep->jobs.empty()) ended_sweeps_.push_back(sweep->facts.number);
+  }
   DropBatch(job->batch);
   jobs_.erase(it);
   return true;

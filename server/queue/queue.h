@@ -174,6 +174,8 @@ class Queue {
   void RemoveSweep(int64_t number);
   // One more sweep asks for a job of the queue. Repeating it changes nothing.
   void LinkJob(int64_t job_id, int64_t sweep);
+  // Ids of sweeps whose last job left the queue since the last call.
+  std::vector<std::string> TakeEndedSweeps();
 
   // -- jobs --------------------------------------------------------------------
 
@@ -435,6 +437,7 @@ class Queue {
   std::map<std::string, Worker> workers_;
   absl::flat_hash_set<std::string> asked_to_drain_;  // ids of workers
   absl::btree_map<std::string, Worker*> idle_workers_;
+  std::vector<int64_t> ended_sweeps_;
   bool preempting_ = false;  // a gang may be preempted
   absl::btree_set<std::string> changed_workers_;
   int64_t next_expiry_us_ = 0;  // nothing expires before

@@ -70,6 +70,15 @@ void Queue::LinkJob(int64_t job_id, int64_t sweep) {
   Follow(&job);
 }
 
+std::vector<std::string> Queue::TakeEndedSweeps() {
+  std::vector<std::string> ids;
+  for (const int64_t number : std::exchange(ended_sweeps_, {})) {
+    const auto sweep = sweeps_.find(number);  // or was it cancelled
+    if (sweep != sweeps_.end() && sweep->second.jobs.empty()) ids.push_back(sweep->second.facts.id);
+  }
+  return ids;
+}
+
 Queue::Sweep* Queue::Leader(const Job& job) {
   auto key = [](const Sweep* sweep) {
     return std::make_tuple(sweep->facts.policy.paused(), -sweep->facts.policy.priority(),
