@@ -17,7 +17,8 @@ namespace {
 
 constexpr char kGroup[] = "Policy";
 
-// "" for a user that this machine has no name for, or none that is allowed.
+}  // namespace
+
 std::string LoginName() {
   std::vector<char> buffer(1 << 14);
   passwd entry = {};
@@ -26,8 +27,6 @@ std::string LoginName() {
   const std::string name = found == nullptr ? "" : found->pw_name;
   return CheckUser(name).ok() ? name : "";
 }
-
-}  // namespace
 
 void AddPolicyOptions(CLI::App* command, PolicyChange* change) {
   command

@@ -235,6 +235,29 @@ TEST_F(EnginePolicyTest, JobsThatAreQueuedAgainAvoidItStill) {
   EXPECT_EQ(Get(2).worker(), "worker-b");
 }
 
+TEST_F(EnginePolicyTest, EventsSayWhoAskedForAJobAgain) {
+  Create(Request("r1", {"0"}));
+  const auto reason = [this] { return store_->ReadEvents(1)->back().reason(); };
+  v1::CancelJobsRequest cancel;
+  cancel.set_sweep("s-1");
+  *cancel.add_filters() = Filter("model_seed", {"0"});
+  ASSERT_TRUE(engine_->CancelJobs(cancel).ok());
+  v1::RetryJobsRequest retry;
+  retry.set_sweep("s");
+  retry.set_user("ada");
+  ASSERT_EQ(*engine_->RetryJobs(retry), 1);
+  EXPECT_EQ(reason(), "retry of sweep s-1 by ada");
+  ASSERT_TRUE(engine_->CancelJobs(cancel).ok());
+  retry.clear_user();
+  ASSERT_EQ(*engine_->RetryJobs(retry), 1);
+  EXPECT_EQ(reason(), "retry of sweep s-1");
+  ASSERT_TRUE(engine_->CancelJobs(cancel).ok());
+  Create(Request("r2", {"0"}));
+  EXPECT_EQ(reason(), "sweep s-2 asks for it again");
+  retry.set_user(std::string(64, 'x'));
+  EXPECT_THAT(engine_->RetryJobs(retry).status(), IsStatus(absl::StatusCode::kInvalidArgument));
+}
+
 TEST_F(EnginePolicyTest, AnExtensionAddsWhatIsNew) {
   Create(Request("r1", {"0", "1"}));
   v1::CreateSweepRequest other = Request("r2", {"2"});

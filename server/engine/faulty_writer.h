@@ -124,8 +124,8 @@ class FaultyWriter final : public Store::Writer {
                           int64_t now_us) override {
     return inner_->ReleaseJob(job_id, iteration, reason, now_us);
   }
-  absl::Status RetryJob(int64_t job_id, int64_t now_us) override {
-    return inner_->RetryJob(job_id, now_us);
+  absl::Status RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) override {
+    return inner_->RetryJob(job_id, reason, now_us);
   }
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override {
     return inner_->FailJob(job_id, why, now_us);

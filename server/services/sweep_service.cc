@@ -278,9 +278,12 @@ grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(grpc::CallbackServerContex
                                                       const v1::RetryJobsRequest* request,
                                                       v1::RetryJobsResponse* response) {
   return RunUnary(pool_, context, [=]() -> absl::Status {
-    absl::StatusOr<int64_t> requeued = engine_->RetryJobs(*request);
+    v1::RetryJobsRequest retry = *request;
+    const std::string user = UserOf(*context);
+    if (!user.empty()) retry.set_user(user);
+    absl::StatusOr<int64_t> requeued = engine_->RetryJobs(retry);
     if (!requeued.ok()) return requeued.status();
-    Log(request->sweep(), UserOf(*context), absl::StrCat("retry: ", *requeued, " jobs"));
+    Log(request->sweep(), retry.user(), absl::StrCat("retry: ", *requeued, " jobs"));
     response->set_jobs_requeued(*requeued);
     return absl::OkStatus();
   });

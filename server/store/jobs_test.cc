@@ -74,7 +74,7 @@ TEST_F(JobsTest, AnUnfinishedJobIsReadAsItIsLoaded) {
   EXPECT_THAT(job->sweeps, ElementsAre(Number(sweep)));
   ASSERT_TRUE(writer()->CancelJob(*id, "", 6).ok());
   EXPECT_THAT(writer()->ReadUnfinished(*id).status(), IsStatus(absl::StatusCode::kNotFound));
-  ASSERT_TRUE(writer()->RetryJob(*id, 7).ok());
+  ASSERT_TRUE(writer()->RetryJob(*id, "again", 7).ok());
   job = writer()->ReadUnfinished(*id);
   EXPECT_EQ(job->state, v1::QUEUED);
   EXPECT_EQ(job->avoided, "node-7");
@@ -167,7 +167,7 @@ TEST_F(JobsTest, AFailedJobTellsWhyUntilItIsQueuedAgain) {
   EXPECT_EQ(Get(id).failures(), 1);
   EXPECT_EQ(Get(id).finished_us(), 5000);
   Begin();
-  EXPECT_EQ(writer()->RetryJob(id, 6000), absl::OkStatus());
+  EXPECT_EQ(writer()->RetryJob(id, "again", 6000), absl::OkStatus());
   Commit();
   EXPECT_EQ(Get(id).state(), v1::QUEUED);
   EXPECT_FALSE(Get(id).has_failure());
@@ -185,9 +185,10 @@ TEST_F(JobsTest, AnUnknownJobIsNotFound) {
   checkpoint.set_sha256(AddArtifact('a'));
   for (const absl::Status& status :
        {writer()->StartAttempt(7, 1, "w", "w", "p", 1), writer()->RequeueJob(7, 1, "", why, 1, 1),
-        writer()->ReleaseJob(7, 0, "", 1), writer()->RetryJob(7, 1), writer()->FailJob(7, why, 1),
-        writer()->CancelJob(7, "", 1), writer()->FinishJob(7, v1::JobResult(), 1),
-        writer()->AppendPoint(7, v1::CurvePoint()), writer()->KeepCheckpoint(7, checkpoint, 1)}) {
+        writer()->ReleaseJob(7, 0, "", 1), writer()->RetryJob(7, "again", 1),
+        writer()->FailJob(7, why, 1), writer()->CancelJob(7, "", 1),
+        writer()->FinishJob(7, v1::JobResult(), 1), writer()->AppendPoint(7, v1::CurvePoint()),
+        writer()->KeepCheckpoint(7, checkpoint, 1)}) {
     EXPECT_THAT(status, IsStatus(absl::StatusCode::kNotFound));
   }
   EXPECT_FALSE(writer()->LinkJob(1, 7).ok());
@@ -387,7 +388,7 @@ TEST_F(JobsTest, ARetriedJobGoesOnUnlessItDiverged) {
   ASSERT_TRUE(writer()->CancelJob(jobs[0], "", 5).ok());
   ASSERT_TRUE(writer()->FailJob(jobs[1], Why(v1::WORKER_LOST, "gone", 30), 5).ok());
   ASSERT_TRUE(writer()->FailJob(jobs[2], Why(v1::DIVERGED, "NaN", 30), 5).ok());
-  for (const int64_t id : jobs) ASSERT_TRUE(writer()->RetryJob(id, 6).ok());
+  for (const int64_t id : jobs) ASSERT_TRUE(writer()->RetryJob(id, "again", 6).ok());
   Commit();
   EXPECT_EQ(Get(jobs[0]).checkpoint().iteration(), 20);
   EXPECT_EQ(Get(jobs[0]).iteration(), 20);

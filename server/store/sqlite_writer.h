@@ -67,7 +67,7 @@ class SqliteWriter : public Store::Writer {
                           const v1::Failure& why, int64_t not_before_us, int64_t now_us) override;
   absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                           int64_t now_us) override;
-  absl::Status RetryJob(int64_t job_id, int64_t now_us) override;
+  absl::Status RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) override;
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override;
   absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) override;
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override;

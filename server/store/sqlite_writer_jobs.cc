@@ -92,8 +92,9 @@ absl::Status SqliteWriter::ReleaseJob(int64_t job_id, int64_t iteration, absl::s
   return connection_->Prepare("UPDATE jobs SET " MODLAB_QUEUED " WHERE id = ?").Bind(job_id).Run();
 }
 
-absl::Status SqliteWriter::RetryJob(int64_t job_id, int64_t now_us) {
-  absl::Status status = AddEvent(connection_.get(), job_id, v1::RETRIED, now_us, std::nullopt, "");
+absl::Status SqliteWriter::RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) {
+  absl::Status status =
+      AddEvent(connection_.get(), job_id, v1::RETRIED, now_us, std::nullopt, reason);
   if (!status.ok()) return status;
   return connection_
       ->Prepare("UPDATE jobs SET failures = 0, failure = NULL, not_before_us = 0, " MODLAB_QUEUED

@@ -230,7 +230,7 @@ class Store::Writer {
   virtual absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                                   int64_t now_us) = 0;
   // Back to QUEUED from FAILED or CANCELLED, as a user asked; no failures.
-  virtual absl::Status RetryJob(int64_t job_id, int64_t now_us) = 0;
+  virtual absl::Status RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) = 0;
   // A job that diverged keeps no checkpoint, all others do: queued again, they go on.
   virtual absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) = 0;
   virtual absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) = 0;

@@ -205,7 +205,7 @@ TEST_F(UpgradeTest, WorkGoesOn) {
   spec.set_name("first");
   EXPECT_EQ(writer->InsertSweep(spec, {}, "ada", "new", 1)->id, "first-3");
   EXPECT_EQ(writer->StartAttempt(11, 1, "w", "w-9", "p", 2), absl::OkStatus());
-  EXPECT_EQ(writer->RetryJob(9, 3), absl::OkStatus());
+  EXPECT_EQ(writer->RetryJob(9, "again", 3), absl::OkStatus());
   ASSERT_TRUE(writer->Commit().ok());
   EXPECT_EQ(store->GetJob(11)->worker(), "w-9");
   EXPECT_EQ(store->ReadEvents(9)->size(), 1u);
