@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "lib/config/sweep_policy.h"
 #include "server/queue/avoided.h"
 #include "server/queue/queue.h"
 
@@ -74,12 +75,7 @@ bool Queue::GoesBefore(const Sweep& a, const Sweep& b) {
 }
 
 bool Queue::Meets(const Worker& worker, const Need& need) {
-  const v1::Requirements& wants = need.wants;
-  if (!wants.device().empty() && wants.device() != worker.facts.device()) return false;
-  if (wants.memory_bytes() > worker.facts.slot_memory_bytes()) return false;
-  return absl::c_all_of(wants.labels(), [&worker](const std::string& label) {
-    return absl::c_linear_search(worker.facts.labels(), label);
-  });
+  return MeetsRequirements(worker.facts, need.wants);
 }
 
 // Whether others are to do what avoids `avoided`.
