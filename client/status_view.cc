@@ -16,6 +16,7 @@
 #include "client/policy.h"
 #include "client/table.h"
 #include "client/text.h"
+#include "client/waiting.h"
 #include "modlab/v1/coordinator.pb.h"
 #include "modlab/v1/sweep.pb.h"
 #include "modlab/v1/worker.pb.h"
@@ -79,9 +80,14 @@ void AddSweeps(const v1::CoordinatorStatus& status, std::vector<std::string>* li
   for (const v1::SweepLoad& sweep : status.sweeps()) {
     v1::SweepPolicy rest = sweep.policy();
     rest.clear_priority();
+    std::string policy = PolicyText(rest);
+    if (sweep.waiting() > 0 && sweep.running() == 0 && !rest.paused() &&
+        !SomeWorkerFits(rest.requirements(), status.workers(), status.now_us())) {
+      absl::StrAppend(&policy, policy.empty() ? "" : ", ", "no worker fits");
+    }
     table.rows.push_back({sweep.id(), OrDash(sweep.user()), absl::StrCat(sweep.policy().priority()),
                           WaitingText(sweep.waiting(), sweep.delayed()), CountText(sweep.running()),
-                          CountText(sweep.slots()), OrDash(PolicyText(rest))});
+                          CountText(sweep.slots()), OrDash(policy)});
   }
   AddTable(table, lines);
 }
@@ -143,6 +149,7 @@ Json WorkerJson(const v1::Worker& worker) {
           {"device", worker.device()},
           {"device_name", worker.device_name()},
           {"memory_bytes", worker.memory_bytes()},
+          {"slot_memory_bytes", worker.slot_memory_bytes()},
           {"labels", std::vector<std::string>(worker.labels().begin(), worker.labels().end())},
           {"slots", worker.slots()},
           {"slots_idle", worker.slots_idle()},

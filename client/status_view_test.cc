@@ -50,6 +50,17 @@ TEST(StatusViewTest, TellsWhatIsGoingOn) {
   EXPECT_THAT(text, HasSubstr("0/1     0    0/64      0  quarantined for 1m 00s: exit 1"));
 }
 
+TEST(StatusViewTest, ASweepThatNoWorkerFitsIsMarked) {
+  const std::string text = absl::StrJoin(StatusLines(Status(R"(
+      sweeps { id: "a-1" policy { requirements { labels: "nosuch" } } waiting: 1 }
+      sweeps { id: "b-1" policy { requirements { device: "cpu" } } waiting: 1 }
+      workers { id: "11" name: "node1" device: "cpu" slots: 1 })"),
+                                                     "at h:1"),
+                                         "\n");
+  EXPECT_THAT(text, HasSubstr("needs nosuch, no worker fits\n"));
+  EXPECT_THAT(text, HasSubstr("needs cpu\n"));
+}
+
 TEST(StatusViewTest, AnIdleCoordinatorIsCalm) {
   const std::string text = absl::StrJoin(StatusLines(Status(""), "in ./d"), "\n");
   EXPECT_THAT(text, HasSubstr("Nothing waits or runs.\n"));

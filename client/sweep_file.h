@@ -29,8 +29,9 @@
 //               max_running  jobs that run at a time, at most; default 0, no limit.
 //               preempt      true or false (default): makes sweeps of a lower
 //                            priority hand back their checkpoints to get room.
-//               requires     a map: device (cpu or cuda), memory_gib (of it, at
-//                            least), labels (a list; the worker has all of them).
+//               requires     a map: device (cpu or cuda), memory_gib (that a slot may
+//                            use, at least: four fifths of the worker's memory, divided
+//                            by its slots), labels (a list; the worker has all of them).
 //
 // Values of a field in a grid are one of
 //   8                            a single value

@@ -86,6 +86,12 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "A worker that is silent for so long loses its jobs")
       ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str();
+  app->add_option(
+         "--stall-seconds", flags->stall_seconds,
+         "A worker that answers, but gets nowhere with a job for so long (no step, no batch "
+         "of an evaluation), loses it; 0: never")
+      ->check(CLI::Range(0.0, 604800.0))
+      ->capture_default_str();
   app->add_option_function<std::string>(
          "--retries",
          [flags](const std::string& text) {
@@ -134,6 +140,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
 Engine::Options EngineOptions(const Flags& flags) {
   Engine::Options options;
   options.queue.lease_duration_us = std::llround(flags.lease_seconds * 1e6);
+  options.queue.stall_us = std::llround(flags.stall_seconds * 1e6);
   options.queue.retries = flags.retries;
   options.queue.backoff_first_us = std::llround(flags.backoff_seconds * 1e6);
   options.queue.backoff_max_us =

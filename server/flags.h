@@ -24,6 +24,7 @@ struct Flags {
   ListenAddress listen{"", "127.0.0.1", 7070};
   Security security;
   double lease_seconds = 10.0;
+  double stall_seconds = 600.0;
   Queue::Retries retries;
   double backoff_seconds = 1.0;
   double store_max_gib = 0.0;

@@ -24,18 +24,20 @@ TEST(FlagsTest, WhatIsNotGivenHasItsDefault) {
   const Flags flags = Parse({});
   EXPECT_EQ(flags.listen.ToString(), "127.0.0.1:7070");
   EXPECT_EQ(EngineOptions(flags).queue.lease_duration_us, 10'000'000);
+  EXPECT_EQ(EngineOptions(flags).queue.stall_us, 600'000'000);
   EXPECT_EQ(EngineOptions(flags).queue.backoff_max_us, 60'000'000);
   EXPECT_EQ(OpenOptions(flags).bytes_max, 0);
   EXPECT_EQ(ArtifactsOptions(flags).total_bytes_max, 0);
 }
 
 TEST(FlagsTest, WhatIsGivenArrives) {
-  const Flags flags =
-      Parse({"--listen", "unix:/tmp/s", "--lease-seconds", "0.5", "--retries", "worker_lost=7",
-             "--backoff-seconds", "90", "--store-max-gib", "1", "--artifacts-max-gib", "0.5"});
+  const Flags flags = Parse({"--listen", "unix:/tmp/s", "--lease-seconds", "0.5", "--stall-seconds",
+                             "0", "--retries", "worker_lost=7", "--backoff-seconds", "90",
+                             "--store-max-gib", "1", "--artifacts-max-gib", "0.5"});
   EXPECT_EQ(flags.listen.ToString(), "unix:/tmp/s");
   const Queue::Options queue = EngineOptions(flags).queue;
   EXPECT_EQ(queue.lease_duration_us, 500'000);
+  EXPECT_EQ(queue.stall_us, 0);
   EXPECT_EQ(queue.retries.worker_lost, 7);
   EXPECT_EQ(queue.retries.worker_error, 2);
   EXPECT_EQ(queue.backoff_first_us, 90'000'000);

@@ -86,8 +86,27 @@ void Gang::Detach() {
 Gang::Progress Gang::progress(int member) const {
   const MutexLock lock(&mutex_);
   const Member& state = at(member);
-  if (state.trainer_index < 0) return {state.iteration, 0.0};
-  return {trainer_->progress().iteration, trainer_->progress().iterations_per_second};
+  // Whoever waits for its turn gets on as those before it do. What is dropped may be with the
+  // keeper.
+  const uint64_t pulse = state.dropped ? 0 : Pulse();
+  if (state.trainer_index < 0) return {state.iteration, 0.0, pulse};
+  return {trainer_->progress().iteration, trainer_->progress().iterations_per_second, pulse};
+}
+
+void Gang::SetComputing(bool computing) {
+  const MutexLock lock(&mutex_);
+  computing_ = computing;
+}
+
+uint64_t Gang::pulse() const {
+  const MutexLock lock(&mutex_);
+  return Pulse();
+}
+
+// While the trainer is being made it gets nowhere either.
+uint64_t Gang::Pulse() const {
+  if (!computing_) return 0;
+  return trainer_ == nullptr ? 1 : 2 + trainer_->progress().pulse;
 }
 
 }  // namespace modlab

@@ -51,8 +51,16 @@ class Gang {
     int64_t iteration = 0;
     // 0 while the member is not being trained.
     double iterations_per_second = 0.0;
+    // As in HeldLease: of the thread that has the gang, while it computes.
+    uint64_t pulse = 0;
   };
   Progress progress(int member) const;
+
+  // Whether what its thread does now is computing, and not waiting for the coordinator. At
+  // first it is not.
+  void SetComputing(bool computing);
+  // Of all members together; 0 while nothing is computed.
+  uint64_t pulse() const;
 
  private:
   struct Member {
@@ -65,6 +73,7 @@ class Gang {
     int64_t iteration = 0;
   };
 
+  uint64_t Pulse() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Member& at(int member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return members_[static_cast<size_t>(member)];
   }
@@ -76,6 +85,7 @@ class Gang {
   mutable Mutex mutex_;
   std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
   Trainer* trainer_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool computing_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace modlab

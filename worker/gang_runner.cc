@@ -58,6 +58,7 @@ class GangRunner::Observer : public GangObserver {
   }
 
   void OnPoint(int index, const v1::CurvePoint& point) override {
+    const Waiting waiting(gang_.get());
     const int member = members_[static_cast<size_t>(index)];
     int64_t& last = last_point_[static_cast<size_t>(member)];
     // A gang that ran out of memory starts again in halves, and measures the
@@ -70,6 +71,7 @@ class GangRunner::Observer : public GangObserver {
   }
 
   void OnCheckpoint(int index, int64_t iteration, std::string file) override {
+    const Waiting waiting(gang_.get());
     const int member = members_[static_cast<size_t>(index)];
     if (iteration > gang_->checkpoint(member).iteration()) {
       runner_.keeper_->Keep(gang_, member, iteration, std::move(file));
@@ -78,6 +80,7 @@ class GangRunner::Observer : public GangObserver {
   }
 
   void OnFinished(int index, const v1::JobResult& result, const FinalWeights& weights) override {
+    const Waiting waiting(gang_.get());
     const int member = members_[static_cast<size_t>(index)];
     v1::Report report;
     v1::JobResult* finished = report.mutable_finished();
@@ -97,10 +100,23 @@ class GangRunner::Observer : public GangObserver {
   }
 
   void OnFailed(int index, const v1::Failure& failure) override {
+    const Waiting waiting(gang_.get());
     End(members_[static_cast<size_t>(index)], failure);
   }
 
  private:
+  // What the trainer tells may have to wait for the coordinator.
+  class Waiting {
+   public:
+    explicit Waiting(Gang* gang) : gang_(gang) { gang_->SetComputing(false); }
+    ~Waiting() { gang_->SetComputing(true); }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+   private:
+    Gang* const gang_;
+  };
+
   // False, and the member has failed, if the file could not be kept.
   bool Store(int member, const std::string& weights, std::string* sha256) {
     absl::StatusOr<std::string> kept = runner_.keep_artifact_(
@@ -199,7 +215,10 @@ void GangRunner::Run(const std::shared_ptr<Gang>& gang) const {
       observer.Fail(members.front(), v1::OUT_OF_MEMORY,
                     provenance_.device_name() + " cannot hold this job even alone (" +
                         std::string(status.message()) +
-                        "); a smaller model_dim, encoder_dim or batch_size would need less");
+                        "); a smaller model_dim, encoder_dim or batch_size would need less, fewer "
+                        "--slots or more --memory-gib of the worker give a slot more, and "
+                        "requires.memory_gib of the sweep (--require-memory) keeps its jobs for "
+                        "slots that have enough");
     } else {
       observer.BeginAgain(members.front(), std::string(status.message()));
       parts.push_back(std::move(members));
@@ -211,6 +230,16 @@ absl::Status GangRunner::Train(const std::shared_ptr<Gang>& gang, const std::vec
                                const std::vector<v1::JobConfig>& configs,
                                const std::vector<v1::TrainingCheckpoint>& standings,
                                Observer* observer) const {
+  class Computing {
+   public:
+    explicit Computing(Gang* gang) : gang_(gang) { gang_->SetComputing(true); }
+    ~Computing() { gang_->SetComputing(false); }
+    Computing(const Computing&) = delete;
+    Computing& operator=(const Computing&) = delete;
+
+   private:
+    Gang* const gang_;
+  };
   // Detaches before the trainer goes, on every way out.
   class Attachment {
    public:
@@ -249,6 +278,7 @@ absl::Status GangRunner::Train(const std::shared_ptr<Gang>& gang, const std::vec
       }
       return absl::AbortedError("a member cannot go on");
     }
+    const Computing computing(gang.get());
     absl::StatusOr<std::unique_ptr<Trainer>> trainer = create_trainer_(trained, checkpoints);
     if (!trainer.ok()) return trainer.status();
     checkpoints = {};

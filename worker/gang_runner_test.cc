@@ -93,7 +93,32 @@ TEST_F(GangRunnerTest, AJobThatDoesNotFitAloneFailsAsOutOfMemory) {
   }));
   EXPECT_EQ(FailureOf(1).cause(), v1::OUT_OF_MEMORY);
   EXPECT_THAT(FailureOf(1).message(), HasSubstr("Fake 9000 cannot hold this job"));
+  for (const char* help : {"--slots", "--memory-gib", "--require-memory", "requires.memory_gib"}) {
+    EXPECT_THAT(FailureOf(1).message(), HasSubstr(help));
+  }
   EXPECT_TRUE(reports_[2].back().has_finished());
+}
+
+TEST_F(GangRunnerTest, ThePulseIsOfWhatIsComputedAndStopsWhileItWaits) {
+  List({1});
+  std::vector<uint64_t> pulses;
+  const auto note = [&] { pulses.push_back(session_.NextView().held(0).pulse()); };
+  note();
+  keep_ = [&](absl::string_view, const TryAgain&) {
+    note();
+    return "sha256";
+  };
+  Train(Runner([&](FakeTrainer* trainer, GangObserver* observer) {
+    note();
+    ++trainer->mutable_progress().pulse;
+    note();
+    return FinishAll(trainer, observer);
+  }));
+  ASSERT_EQ(pulses.size(), 4u);
+  EXPECT_EQ(pulses[0], 0u) << "no slot has it";
+  EXPECT_GT(pulses[1], 0u);
+  EXPECT_NE(pulses[2], pulses[1]);
+  EXPECT_EQ(pulses[3], 0u) << "while its weights are uploaded";
 }
 
 TEST_F(GangRunnerTest, ErrorsFailWhoHasNotEndedWithTheLastGoodPoint) {

@@ -34,6 +34,8 @@ int64_t Installed(const std::string& root) {
 
 }  // namespace
 
+int64_t SlotMemoryBytes(int64_t memory_bytes, int slots) { return memory_bytes / slots / 5 * 4; }
+
 int64_t MachineMemoryBytes(const std::string& root) {
   int64_t bytes = Installed(root);
   if (bytes == 0) return 0;

@@ -13,6 +13,10 @@ namespace modlab {
 // are read below `root`, which is for tests.
 int64_t MachineMemoryBytes(const std::string& root = "");
 
+// What the gang of one slot may use of the memory of a device or machine: its share, less a fifth
+// for the process itself, for evaluations and for what is foreseen badly.
+int64_t SlotMemoryBytes(int64_t memory_bytes, int slots);
+
 }  // namespace modlab
 
 #endif  // MODLAB_WORKER_MACHINE_MEMORY_H_

@@ -60,5 +60,11 @@ TEST_F(MachineMemoryTest, IsNotKnownWhereNobodySays) {
   EXPECT_GT(MachineMemoryBytes(), int64_t{64} << 20) << "of this machine";
 }
 
+TEST(SlotMemoryTest, IsFourFifthsOfTheShare) {
+  EXPECT_EQ(SlotMemoryBytes(1000, 1), 800);
+  EXPECT_EQ(SlotMemoryBytes(1000, 4), 200);
+  EXPECT_EQ(SlotMemoryBytes(0, 4), 0) << "not known";
+}
+
 }  // namespace
 }  // namespace modlab

@@ -109,8 +109,9 @@ int Main(int argc, char** argv) {
       "worker.token\n"
       "  modlab-worker describe --config job.yaml --format json\n"
       "  modlab-worker eval --config job.yaml --state-dict model.pt\n"
-      "Exit codes: 0 stopped by SIGINT or SIGTERM or drained, or printed; 1 failed; 2 wrong "
-      "usage.");
+      "Exit codes: 0 stopped by SIGINT or SIGTERM or drained, or printed; 1 failed, or the thread "
+      "of "
+      "a slot hangs; 2 wrong usage.");
   app.set_version_flag("--version", std::string("modlab-worker ") + MODLAB_VERSION);
   app.add_option("--server", server,
                  "Address of the coordinator: HOST:PORT or unix:PATH. Need not be up yet")
@@ -143,8 +144,10 @@ int Main(int argc, char** argv) {
          "-_.=/ (repeatable)")
       ->type_name("LABEL")
       ->check(CheckLabel);
-  app.add_option("--memory-gib", memory_gib,
-                 "Memory that sweeps may require. Default: the device's; on cpu the machine's")
+  app.add_option(
+         "--memory-gib", memory_gib,
+         "Memory that the slots share. Sweeps may require what a slot may use, which is four "
+         "fifths of its share. Default: the device's; on cpu the machine's")
       ->type_name("GIB")
       ->check(CLI::Range(0.0, 1048576.0));
   app.add_option("--checkpoint-seconds", checkpoint_seconds,

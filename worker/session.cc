@@ -40,6 +40,7 @@ v1::WorkerView Session::NextView() {
     held->set_gang_id(listed.gang_id);
     held->set_iteration(progress.iteration);
     held->set_iterations_per_second(progress.iterations_per_second);
+    held->set_pulse(progress.pulse);
   }
   if (!draining_) {
     const int idle = identity_.slots() - slots_busy_ - static_cast<int>(pending_.size());

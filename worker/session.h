@@ -39,9 +39,9 @@ struct ReportLimits {
 class Session {
  public:
   // `identity` has the fields of a WorkerView that never change: worker_id, name,
-  // device, device_name, slots, gang_size_max, labels, memory_bytes, place. `on_news`
-  // is called, on any thread and with nothing locked, when has_news() may have
-  // become true.
+  // device, device_name, slots, gang_size_max, labels, memory_bytes,
+  // slot_memory_bytes, place. `on_news` is called, on any thread and with nothing locked, when
+  // has_news() may have become true.
   Session(v1::WorkerView identity, ReportLimits limits, std::function<void()> on_news);
 
   // -- for the stream ----------------------------------------------------------

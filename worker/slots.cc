@@ -8,14 +8,17 @@
 namespace modlab {
 
 Slots::Slots(int count, Session* session, Train train,
-             std::chrono::milliseconds checkpoint_interval)
+             std::chrono::milliseconds checkpoint_interval, OnHang on_hang,
+             std::chrono::milliseconds hangs_after)
     : session_(session),
       train_(std::move(train)),
+      on_hang_(std::move(on_hang)),
       running_(count),
       gangs_(static_cast<size_t>(count)) {
   for (size_t slot = 0; slot < static_cast<size_t>(count); ++slot) {
     threads_.emplace_back([this, slot] { RunSlot(slot); });
   }
+  threads_.emplace_back([this, hangs_after] { LookForHangs(hangs_after); });
   if (checkpoint_interval.count() == 0) return;
   const std::chrono::nanoseconds turn = std::chrono::nanoseconds(checkpoint_interval) / count;
   threads_.emplace_back([this, turn] { AskForCheckpoints(turn); });
@@ -59,6 +62,23 @@ void Slots::AskForCheckpoints(std::chrono::nanoseconds turn) {
     next = std::chrono::steady_clock::now() + turn;
     if (gangs_[slot] != nullptr) gangs_[slot]->RequestCheckpoints();
     slot = (slot + 1) % gangs_.size();
+  }
+}
+
+void Slots::LookForHangs(std::chrono::milliseconds hangs_after) {
+  std::vector<HangWatch> watches;
+  const MutexLock lock(&mutex_);
+  for (size_t slot = 0; slot < gangs_.size(); ++slot) watches.emplace_back(hangs_after);
+  const std::chrono::milliseconds pause = hangs_after / 10;
+  while (running_ > 0) {
+    const auto now = std::chrono::steady_clock::now();
+    for (size_t slot = 0; slot < gangs_.size(); ++slot) {
+      if (!watches[slot].Look(gangs_[slot], *session_, now)) continue;
+      on_hang_();
+      return;
+    }
+    while (running_ > 0 && ended_.WaitUntil(&mutex_, now + pause)) {
+    }
   }
 }
 

@@ -59,7 +59,7 @@ class SlotsTest : public SessionTest {
             counts[gang->leases()[0].job_id() - 1] = trainer.requests.load();
             ++trained;
           },
-          interval);
+          interval, [] { ADD_FAILURE() << "none hangs"; });
       EXPECT_FALSE(slots.WaitUntilEnded(steady_clock::now()));
       while (trained < 2) std::this_thread::sleep_for(milliseconds(1));
       session_.Abandon();
@@ -81,7 +81,8 @@ TEST_F(SlotsTest, GangsAreTrainedOneAfterTheOther) {
   std::atomic<int> trained{0};
   {
     Slots slots(
-        1, &session_, [&](const std::shared_ptr<Gang>&) { ++trained; }, milliseconds(0));
+        1, &session_, [&](const std::shared_ptr<Gang>&) { ++trained; }, milliseconds(0),
+        [] { ADD_FAILURE() << "none hangs"; });
     session_.Apply(Listing(1, {1}));
     while (trained < 1) std::this_thread::sleep_for(milliseconds(1));
     session_.Apply(Listing(2, {2}));
@@ -89,6 +90,30 @@ TEST_F(SlotsTest, GangsAreTrainedOneAfterTheOther) {
     session_.Abandon();
   }
   EXPECT_EQ(trained, 2);
+}
+
+TEST_F(SlotsTest, ASlotThatHangsIsToldOfOnce) {
+  std::atomic<int> hangs{0};
+  std::atomic<bool> goes_on{false};
+  {
+    Slots slots(
+        2, &session_,
+        [&](const std::shared_ptr<Gang>&) {
+          while (!goes_on) std::this_thread::sleep_for(milliseconds(1));
+        },
+        milliseconds(0), [&] { ++hangs; }, milliseconds(50));
+    session_.Apply(Listing(1, {1}));
+    while (!session_.NextView().held_size() || session_.NextView().slots_idle() == 2) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    std::this_thread::sleep_for(milliseconds(200));
+    EXPECT_EQ(hangs, 0) << "its job is wanted";
+    session_.Apply(ListingNothing());
+    while (hangs == 0) std::this_thread::sleep_for(milliseconds(1));
+    goes_on = true;
+    session_.Abandon();
+  }
+  EXPECT_EQ(hangs, 1);
 }
 
 }  // namespace

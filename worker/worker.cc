@@ -48,6 +48,7 @@ using Clock = std::chrono::steady_clock;
 
 int stop_pipe[2];
 std::atomic<bool> is_stopping{false};
+std::atomic<bool> a_slot_hangs{false};
 
 // Safe in a signal handler. What does not fit into the pipe was said before.
 void AskToStop() {
@@ -111,16 +112,14 @@ v1::WorkerView Identity(const WorkerOptions& options, const std::string& device,
   identity.set_memory_bytes(options.memory_bytes >= 0 ? options.memory_bytes
                             : device == "cpu"         ? MachineMemoryBytes()
                                                       : DeviceMemoryBytes(device));
+  identity.set_slot_memory_bytes(SlotMemoryBytes(identity.memory_bytes(), identity.slots()));
   identity.set_place(absl::StrCat(host, "/", device));
   return identity;
 }
 
 TrainerLimits LimitsOfSlot(const WorkerOptions& options, const v1::WorkerView& identity) {
-  // The rest is for the process itself, for evaluations and for what is foreseen badly.
-  constexpr double kShare = 0.8;
   TrainerLimits limits;
-  limits.memory_bytes = static_cast<int64_t>(
-      kShare * static_cast<double>(identity.memory_bytes() / identity.slots()));
+  limits.memory_bytes = identity.slot_memory_bytes();
   limits.stack_size = options.gang_size_max;
   return limits;
 }
@@ -147,9 +146,10 @@ int RunWorker(const WorkerOptions& options) {
     spdlog::error("cannot set up signals: errno {}", errno);
     return 1;
   }
-  spdlog::info("worker {} at {} ({}, {:.1f} GiB): slots {}, gang {}", identity.name(),
+  spdlog::info("worker {} at {} ({}, {:.1f} GiB): slots {} of {:.2f} GiB, gang {}", identity.name(),
                identity.place(), provenance.device_name(),
                static_cast<double>(identity.memory_bytes()) / (1 << 30), identity.slots(),
+               static_cast<double>(identity.slot_memory_bytes()) / (1 << 30),
                identity.gang_size_max());
 
   const absl::StatusOr<std::shared_ptr<grpc::Channel>> opened = OpenWorkerChannel(options.endpoint);
@@ -182,7 +182,15 @@ int RunWorker(const WorkerOptions& options) {
       provenance);
   Slots slots(
       identity.slots(), &session, [&](const std::shared_ptr<Gang>& gang) { runner.Run(gang); },
-      options.checkpoint_interval);
+      options.checkpoint_interval,
+      [] {
+        spdlog::error(
+            "a slot got nowhere for {} minutes after its jobs were taken away: its thread hangs. "
+            "This worker hands back the rest and exits with 1, to be started again",
+            kHangsAfter.count());
+        a_slot_hangs = true;
+        AskToStop();
+      });
   link->Start();
 
   WaitUntilAskedToStop();
@@ -200,9 +208,9 @@ int RunWorker(const WorkerOptions& options) {
   if (!slots.WaitUntilEnded(end) || !keeper.Stop(left())) {
     // A step of a large gang may take longer; nothing of it is wanted any more.
     spdlog::default_logger()->flush();
-    std::_Exit(0);
+    std::_Exit(a_slot_hangs ? 1 : 0);
   }
-  return 0;
+  return a_slot_hangs ? 1 : 0;
 }
 
 }  // namespace modlab

@@ -35,7 +35,8 @@ struct WorkerOptions {
   std::string name;
   // What sweeps may require. At most kLabelsMax, each as in Requirements of sweep.proto.
   std::vector<std::string> labels;
-  // Of the device; for "cpu" the machine's; shared by the slots. Negative: as detected.
+  // Of the device; for "cpu" the machine's; shared by the slots, of which each gang may use what
+  // SlotMemoryBytes() says. Negative: as detected.
   int64_t memory_bytes = -1;
   // Between two checkpoints of a job. 0: only those that hand it back are made.
   std::chrono::milliseconds checkpoint_interval{60'000};
@@ -46,8 +47,8 @@ struct WorkerOptions {
 // Serves the coordinator until SIGINT, SIGTERM or the coordinator's wish, then hands
 // back what it holds, with checkpoints, and returns within `grace`; where a trainer
 // takes longer, ends the process instead. A second signal ends the process at once.
-// Returns the process's exit code: 0, or 2 for options that are not allowed, having
-// said why. Call once, from main().
+// Returns the process's exit code: 0; 1 if it ended because the thread of a slot hangs;
+// 2 for options that are not allowed, having said why. Call once, from main().
 int RunWorker(const WorkerOptions& options);
 
 }  // namespace modlab

@@ -17,7 +17,8 @@ namespace {
 
 constexpr char kGroup[] = "Policy";
 
-// "" for a user that this machine has no name for, or none that is allowed.
+}  // namespace
+
 std::string LoginName() {
   std::vector<char> buffer(1 << 14);
   passwd entry = {};
@@ -26,8 +27,6 @@ std::string LoginName() {
   const std::string name = found == nullptr ? "" : found->pw_name;
   return CheckUser(name).ok() ? name : "";
 }
-
-}  // namespace
 
 void AddPolicyOptions(CLI::App* command, PolicyChange* change) {
   command
@@ -57,7 +56,8 @@ void AddPolicyOptions(CLI::App* command, PolicyChange* change) {
       ->group(kGroup);
   command
       ->add_option("--require-memory", change->memory_gib,
-                   "Only workers whose device has at least so much memory")
+                   "Only workers of which a slot may use at least so much memory: four fifths of "
+                   "the worker's, divided by its slots")
       ->type_name("GIB")
       ->group(kGroup);
   command

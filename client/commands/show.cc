@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "client/commands/command.h"
 #include "client/commands/events.h"
+#include "client/commands/watch.h"
 #include "client/format.h"
 #include "client/job_row.h"
 #include "client/policy.h"
@@ -241,6 +242,8 @@ absl::Status ShowSweep(const Connection& connection, const std::string& id, Form
                TextCell(DefaultsText(sweep->spec().defaults())),
                TextCell(GridsText(sweep->spec()))},
               &std::cout);
+  const std::string why = table ? WhySweepWaits(connection, *sweep) : "";
+  if (!why.empty()) std::cout << why << "\n";
   return absl::OkStatus();
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "client/commands/command.h"
 #include "client/commands/policy_options.h"
+#include "client/commands/watch.h"
 #include "client/format.h"
 #include "client/policy.h"
 #include "client/sweep_file.h"
@@ -105,6 +106,8 @@ absl::StatusOr<int> Submit(const Options& options) {
     std::cout << "  progress  modlab watch " << id << flags << "\n"
               << "  results   modlab results " << id << flags << "\n"
               << "  stop it   modlab cancel " << id << flags << "\n";
+    const std::string why = WhySweepWaits(**connection, response->sweep());
+    if (!why.empty()) std::cout << why << "\n";
   }
   return kExitOk;
 }

@@ -253,11 +253,13 @@ void AddVerify(CLI::App* app, Action* action) {
   AddFormatOption(command, &options->format);
   command->footer(
       "The jobs are submitted as sweep verify-SWEEP and given to other machines than those that\n"
-      "trained them, where there are any. Every point of the curves (but the speed), activation\n"
-      "matrices, figures, best checkpoint and weights are compared: bit for bit where both were\n"
-      "trained on one kind of device (its name, LibTorch and BLAS are the same), else within\n"
-      "--tolerance, relative to the larger number (to 0.01 if both are smaller) and without the\n"
-      "weights.\n"
+      "trained them, else to other workers, where there are any. Every point of the curves (but\n"
+      "the speed), activation matrices, figures, best checkpoint and weights are compared: bit "
+      "for\n"
+      "bit where both were trained on one kind of device (its name, LibTorch and BLAS are the\n"
+      "same), else within --tolerance, relative to the larger number (to 0.01 if both are "
+      "smaller)\n"
+      "and without the weights.\n"
       "Exit codes: 0 all are equal; 1 some are not; 3 not all have finished.\n"
       "\nExample:\n  modlab verify quickstart --sample 5");
   command->callback([=] { *action = [=] { return Verify(*options); }; });

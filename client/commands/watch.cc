@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +20,7 @@
 #include "client/interrupt.h"
 #include "client/progress.h"
 #include "client/text.h"
+#include "client/waiting.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 #include "modlab/v1/worker.grpc.pb.h"
 
@@ -79,7 +81,7 @@ class Display {
   v1::JobCounts last_counts_;
 };
 
-// Tells once that jobs wait and nobody is there to take them, or may.
+// Tells once that jobs wait and nobody is there to take them, or may, and why.
 class IdleNotice {
  public:
   void Check(const Connection& connection, const v1::Sweep& sweep, Display* display) {
@@ -93,22 +95,20 @@ class IdleNotice {
       return;
     }
     paused_told_ = false;
-    if (told_ || sweep.counts().running() > 0 || sweep.counts().queued() == 0) {
+    if (sweep.counts().running() > 0 || sweep.counts().queued() == 0) {
       since_ = absl::Now();
       return;
     }
     // Our own workers need a moment, and are looked after.
     if (connection.embedded() != nullptr || absl::Now() - since_ < kIdleMax) return;
     since_ = absl::Now();
-    auto workers = connection.Call(&v1::WorkerService::Stub::ListWorkers, v1::ListWorkersRequest());
-    if (!workers.ok() || workers->workers_size() > 0) return;
-    display->Notice(absl::StrCat("No worker is connected. Start one with `modlab-worker --server ",
-                                 connection.address(), "`."));
-    told_ = true;
+    std::string why = WhySweepWaits(connection, sweep);
+    if (!why.empty() && why != told_) display->Notice(why);
+    told_ = std::move(why);
   }
 
  private:
-  bool told_ = false;
+  std::string told_;
   bool paused_told_ = false;
   absl::Time since_ = absl::Now();
 };
@@ -189,6 +189,14 @@ absl::StatusOr<v1::Sweep> WatchSweep(const Connection& connection, const std::st
     }
     if (!Interrupt::Sleep(kPollInterval)) return absl::CancelledError("interrupted");
   }
+}
+
+std::string WhySweepWaits(const Connection& connection, const v1::Sweep& sweep) {
+  if (connection.embedded() != nullptr || sweep.counts().running() > 0) return "";
+  auto workers = connection.Call(&v1::WorkerService::Stub::ListWorkers, v1::ListWorkersRequest());
+  if (!workers.ok()) return "";
+  return WhyItWaits(sweep, workers->workers(), absl::ToUnixMicros(absl::Now()),
+                    connection.address(), connection.flags());
 }
 
 std::string EndText(const v1::Sweep& sweep, const std::string& flags) {

@@ -1,4 +1,4 @@
-// Watching a sweep until it ends, for `watch` and `run`.
+// Watching a sweep until it ends, for `watch` and `run`, and seeing why it waits.
 
 #ifndef MODLAB_CLIENT_COMMANDS_WATCH_H_
 #define MODLAB_CLIENT_COMMANDS_WATCH_H_
@@ -18,6 +18,10 @@ namespace modlab {
 // Ctrl-C.
 absl::StatusOr<v1::Sweep> WatchSweep(const Connection& connection, const std::string& sweep,
                                      std::FILE* out);
+
+// WhyItWaits() by a coordinator's workers, if none of the sweep's jobs runs; "" where it cannot be
+// told.
+std::string WhySweepWaits(const Connection& connection, const v1::Sweep& sweep);
 
 // "quickstart-1: 94 succeeded, 2 failed." with what to do about the latter.
 std::string EndText(const v1::Sweep& sweep, const std::string& flags);

@@ -32,6 +32,11 @@ Cell CountCell(int64_t count, Format format) {
   return count;
 }
 
+Cell MemoryCell(int64_t bytes, Format format) {
+  if (format == Format::kTable && bytes > 0) return BytesText(bytes);
+  return CountCell(bytes, format);
+}
+
 absl::StatusOr<int> List(const Options& options) {
   auto connection = Connection::Open(options.choice, Connection::Store::kMustExist);
   if (!connection.ok()) return connection.status();
@@ -40,18 +45,17 @@ absl::StatusOr<int> List(const Options& options) {
   if (!response.ok()) return response.status();
   RowWriter writer(
       options.format,
-      {"name", "device", "device_name", "memory", "labels", "slots", "slots_idle", "gang_size_max",
-       "jobs_held", "iterations_per_second", "connected", "last_seen", "draining", "failures",
-       "quarantined_until", "quarantine_reason", "place", "id"},
+      {"name", "device", "device_name", "memory", "slot_memory", "labels", "slots", "slots_idle",
+       "gang_size_max", "jobs_held", "iterations_per_second", "connected", "last_seen", "draining",
+       "failures", "quarantined_until", "quarantine_reason", "place", "id"},
       &std::cout);
-  writer.HideIfEmpty({"memory", "labels", "failures", "quarantined_until", "quarantine_reason"});
+  writer.HideIfEmpty(
+      {"memory", "slot_memory", "labels", "failures", "quarantined_until", "quarantine_reason"});
   for (const v1::Worker& worker : response->workers()) {
-    Cell memory = CountCell(worker.memory_bytes(), options.format);
-    if (options.format == Format::kTable && worker.memory_bytes() > 0) {
-      memory = BytesText(worker.memory_bytes());
-    }
     writer.Add(
-        {worker.name(), TextCell(worker.device()), TextCell(worker.device_name()), memory,
+        {worker.name(), TextCell(worker.device()), TextCell(worker.device_name()),
+         MemoryCell(worker.memory_bytes(), options.format),
+         MemoryCell(worker.slot_memory_bytes(), options.format),
          TextCell(absl::StrJoin(worker.labels(), " ")), int64_t{worker.slots()},
          int64_t{worker.slots_idle()}, int64_t{worker.gang_size_max()}, int64_t{worker.jobs_held()},
          worker.iterations_per_second(), TextCell(TimeText(worker.connected_us())),

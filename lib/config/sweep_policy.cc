@@ -1,5 +1,6 @@
 #include "lib/config/sweep_policy.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -78,6 +79,15 @@ absl::Status CheckUser(absl::string_view user) {
   return Invalid("user: ", QuotedWord(user),
                  " is not allowed; allowed: at most 63 characters, none of them a control "
                  "character");
+}
+
+bool MeetsRequirements(const v1::Worker& worker, const v1::Requirements& wants) {
+  if (!wants.device().empty() && wants.device() != worker.device()) return false;
+  if (wants.memory_bytes() > worker.slot_memory_bytes()) return false;
+  return std::all_of(wants.labels().begin(), wants.labels().end(), [&](const std::string& label) {
+    return std::find(worker.labels().begin(), worker.labels().end(), label) !=
+           worker.labels().end();
+  });
 }
 
 }  // namespace modlab

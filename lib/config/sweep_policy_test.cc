@@ -53,6 +53,28 @@ TEST(CheckPolicy, LooksAtRequirements) {
   EXPECT_EQ(Error(CheckPolicy(policy)), "labels: 17 are too many; allowed: at most 16");
 }
 
+TEST(MeetsRequirements, AllOfThem) {
+  v1::Worker worker;
+  worker.set_device("cuda");
+  worker.set_memory_bytes(100);
+  worker.set_slot_memory_bytes(40);
+  worker.add_labels("a100");
+  v1::Requirements wants;
+  EXPECT_TRUE(MeetsRequirements(worker, wants));
+  wants.set_device("cuda");
+  wants.set_memory_bytes(40);
+  wants.add_labels("a100");
+  EXPECT_TRUE(MeetsRequirements(worker, wants));
+  wants.set_memory_bytes(41);
+  EXPECT_FALSE(MeetsRequirements(worker, wants)) << "of one slot";
+  wants.clear_memory_bytes();
+  wants.add_labels("rack=7");
+  EXPECT_FALSE(MeetsRequirements(worker, wants));
+  wants.clear_labels();
+  wants.set_device("cpu");
+  EXPECT_FALSE(MeetsRequirements(worker, wants));
+}
+
 TEST(CheckLabel, HasAForm) {
   for (const std::string& label :
        {std::string("a100"), std::string("rack=7/B.2_x-y"), std::string(63, 'a')}) {

@@ -57,6 +57,7 @@ class GangTrainer : public Trainer {
         sampler_(configs, device),
         evaluation_(shape_, *model_,
                     [this] {
+                      ++progress_.pulse;
                       SaveIfAsked();
                       return AnyWanted();
                     }),
@@ -114,6 +115,7 @@ class GangTrainer : public Trainer {
         if (!KeepWanted()) return Ended();
         Step();
         progress_.iteration.store(done_);
+        ++progress_.pulse;
         if (done_ - section_first >= kSpeedWindow && SecondsSince(section_start) > 0) {
           progress_.iterations_per_second.store(static_cast<double>(done_ - section_first) /
                                                 SecondsSince(section_start));

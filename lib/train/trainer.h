@@ -52,6 +52,8 @@ class GangObserver {
 struct GangProgress {
   // Iterations done; the same for all members, which step together.
   std::atomic<int64_t> iteration{0};
+  // Becomes another with each step, and each batch of an evaluation.
+  std::atomic<uint64_t> pulse{0};
   // Of each member, over the last second or so.
   std::atomic<double> iterations_per_second{0.0};
 };

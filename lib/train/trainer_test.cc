@@ -337,6 +337,21 @@ TEST_F(TrainerTest, DroppedMembersAreSilentAndTheOthersUntouched) {
   EXPECT_EQ(recorder.members[1].Reproducible(), alone.at(0).Reproducible());
 }
 
+TEST_F(TrainerTest, ThePulseBeatsWithEveryStepAndEveryBatchOfAnEvaluation) {
+  auto trainer = Trainer::Create({Config(v1::MODULAR, v1::REGRESSION, 0)}, "cpu").value();
+  Recorder recorder;
+  std::vector<uint64_t> pulses;
+  recorder.on_point = [&](int, const v1::CurvePoint&) {
+    pulses.push_back(trainer->progress().pulse);
+  };
+  ASSERT_TRUE(trainer->Run(&recorder).ok());
+  ASSERT_EQ(pulses.size(), 4u);
+  EXPECT_GE(pulses[0], 2u) << "batches at iteration 0";
+  EXPECT_GE(pulses[1], pulses[0] + 25 + 2);
+  // In and out of distribution, activation, adaptation.
+  EXPECT_GE(trainer->progress().pulse, pulses[3] + 2 * 3 + 5 + 3 * 2);
+}
+
 TEST_F(TrainerTest, ReturnsCancelledOnceAllAreDropped) {
   auto trainer = Trainer::Create({Config(v1::MODULAR, v1::REGRESSION, 0)}, "cpu").value();
   Recorder recorder;

@@ -398,13 +398,13 @@ TEST_F(AuditTest, AWholeLifeIsLegal) {
   Begin();
   v1::Failure failure;
   failure.set_cause(v1::WORKER_LOST);
-  EXPECT_EQ(writer()->RequeueJob(good_.running, 1, failure, 0, 5000), absl::OkStatus());
+  EXPECT_EQ(writer()->RequeueJob(good_.running, 1, "", failure, 0, 5000), absl::OkStatus());
   Start(good_.running, 2);
   EXPECT_EQ(writer()->FailJob(good_.running, failure, 5100), absl::OkStatus());
-  EXPECT_EQ(writer()->RetryJob(good_.running, 5200), absl::OkStatus());
+  EXPECT_EQ(writer()->RetryJob(good_.running, "again", 5200), absl::OkStatus());
   Start(good_.running, 3);
   EXPECT_EQ(writer()->CancelJob(good_.running, "", 5300), absl::OkStatus());
-  EXPECT_EQ(writer()->RetryJob(good_.running, 5400), absl::OkStatus());
+  EXPECT_EQ(writer()->RetryJob(good_.running, "again", 5400), absl::OkStatus());
   EXPECT_EQ(writer()->CancelJob(good_.running, "", 5500), absl::OkStatus());
   Commit();
   EXPECT_THAT(AuditIt().Lines(), IsEmpty());

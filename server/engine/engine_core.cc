@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/engine/job_log.h"
 #include "server/engine/store_steps.h"
 #include "server/engine/worker_steps.h"
 #include "spdlog/spdlog.h"
@@ -76,6 +77,7 @@ void EngineCore::Settle(int64_t now_us, std::optional<int64_t> heard_until_us) {
                  now_us);
     }
     RunOwnStep(GiveGangs, now_us);
+    RunOwnStep(KeepQuarantines, now_us);
   }
   sessions_.Prune(ledger_.queue());
   Flush(now_us);
@@ -121,6 +123,9 @@ void EngineCore::Flush(int64_t now_us) {
     since_start_ += tally;
     recent_.Add(tally, now_us);
     sessions_.Acknowledge();
+    for (const std::string& sweep : ledger_.queue().TakeEndedSweeps()) {
+      spdlog::info("{}: none of its jobs waits or runs any more", LogField("sweep", sweep));
+    }
   } else {
     sessions_.ForgetUnacknowledged(committed);
     own_steps_from_us_ = now_us + kOwnStepsPauseUs;
@@ -172,7 +177,7 @@ absl::Status EngineCore::TakeWorkerView(const v1::WorkerView& view,
                                         const std::shared_ptr<WorkerChannel>& channel,
                                         Ledger* ledger, int64_t now_us) {
   if (channel->closed()) return absl::OkStatus();
-  sessions_.Attach(view.worker_id(), channel);
+  sessions_.Attach(view, channel);
   absl::Status status =
       TakeView(view, *files_, sessions_.progress(view.worker_id()), ledger, now_us);
   // There is no room for this worker.

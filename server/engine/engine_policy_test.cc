@@ -160,6 +160,46 @@ TEST_F(EnginePolicyTest, ForcedJobsAvoidTheirEarlierPlace) {
   EXPECT_EQ(Get(2).worker(), "worker-b");
 }
 
+TEST_F(EnginePolicyTest, ForcedJobsGoToAnotherWorkerOfTheSamePlace) {
+  Create(Request("r1", {"0"}));
+  FakeWorker first = Worker('a', 1, 1);
+  first.view.set_place("node-1");
+  Synchronise(&first);
+  Obey(&first);
+  AddFinish(&first, 1, 1);
+  Synchronise(&first);
+  first.view.clear_held();
+  first.view.set_slots_idle(1);
+  Synchronise(&first);
+  FakeWorker other = Worker('b', 1, 1);
+  other.view.set_place("node-1");
+  Synchronise(&other);
+
+  v1::CreateSweepRequest again = Request("r2", {"0"});
+  again.set_force(true);
+  again.set_avoid_earlier_workers(true);
+  Create(again);
+  EXPECT_EQ(Get(2).worker(), "worker-b");
+}
+
+TEST_F(EnginePolicyTest, ARetryIsKeptFromWhereItFailedAcrossARestart) {
+  Create(Request("r1", {"0"}));
+  FakeWorker first = Worker('a', 1, 1);
+  Synchronise(&first);
+  Obey(&first);
+  AddReport(&first, 1, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
+  Synchronise(&first);
+  ASSERT_EQ(Get(1).state(), v1::QUEUED);
+  Restart();
+  first = Worker('a', 1, 1);
+  Synchronise(&first);
+  FakeWorker other = Worker('b', 1, 1);
+  Synchronise(&other);
+  now_us_ += kBackoffUs;
+  Tick();
+  EXPECT_EQ(Get(1).worker(), "worker-b");
+}
+
 TEST_F(EnginePolicyTest, JobsThatAreQueuedAgainAvoidItStill) {
   FakeWorker first = Worker('a', 1, 1);
   first.view.set_place("node-1");
@@ -193,6 +233,29 @@ TEST_F(EnginePolicyTest, JobsThatAreQueuedAgainAvoidItStill) {
   EXPECT_EQ(Create(Request("r3", {"0"})).jobs.requeued, 1);
   EXPECT_EQ(Get(2).attempt(), 3);
   EXPECT_EQ(Get(2).worker(), "worker-b");
+}
+
+TEST_F(EnginePolicyTest, EventsSayWhoAskedForAJobAgain) {
+  Create(Request("r1", {"0"}));
+  const auto reason = [this] { return store_->ReadEvents(1)->back().reason(); };
+  v1::CancelJobsRequest cancel;
+  cancel.set_sweep("s-1");
+  *cancel.add_filters() = Filter("model_seed", {"0"});
+  ASSERT_TRUE(engine_->CancelJobs(cancel).ok());
+  v1::RetryJobsRequest retry;
+  retry.set_sweep("s");
+  retry.set_user("ada");
+  ASSERT_EQ(*engine_->RetryJobs(retry), 1);
+  EXPECT_EQ(reason(), "retry of sweep s-1 by ada");
+  ASSERT_TRUE(engine_->CancelJobs(cancel).ok());
+  retry.clear_user();
+  ASSERT_EQ(*engine_->RetryJobs(retry), 1);
+  EXPECT_EQ(reason(), "retry of sweep s-1");
+  ASSERT_TRUE(engine_->CancelJobs(cancel).ok());
+  Create(Request("r2", {"0"}));
+  EXPECT_EQ(reason(), "sweep s-2 asks for it again");
+  retry.set_user(std::string(64, 'x'));
+  EXPECT_THAT(engine_->RetryJobs(retry).status(), IsStatus(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(EnginePolicyTest, AnExtensionAddsWhatIsNew) {

@@ -259,5 +259,104 @@ TEST_F(EngineResumeTest, AJobThatIsRetriedGoesOnFromItsCheckpoint) {
                                      "retried", "leased 2 worker-b"));
 }
 
+TEST_F(EngineResumeTest, AJobThatGetsNowhereIsTriedAgainAndSaysWhy) {
+  Create(Request("r1", {"0"}));
+  FakeWorker worker = Worker('a');
+  Synchronise(&worker);
+  Obey(&worker);
+  worker.view.mutable_held(0)->set_pulse(7);
+  worker.view.mutable_held(0)->set_iteration(30);
+  for (int i = 0; i < 70 && Get(1).state() == v1::RUNNING; ++i) {
+    now_us_ += kLeaseUs - 1;
+    Synchronise(&worker);
+    Tick();
+  }
+  const v1::Job job = Get(1);
+  EXPECT_EQ(job.state(), v1::QUEUED);
+  EXPECT_EQ(job.failure().cause(), v1::WORKER_LOST);
+  EXPECT_EQ(job.failure().iteration(), 30);
+  EXPECT_THAT(job.failure().message(), HasSubstr("worker-a answers, but got nowhere"));
+  EXPECT_THAT(Events(1),
+              ElementsAre("submitted", "leased 1 worker-a", "attempt_failed 1 worker-a"));
+  EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
+}
+
+TEST_F(EngineResumeTest, AJobThatWasNotHandedBackInTimeSaysSo) {
+  Create(Request("r1", {"0", "1"}));
+  FakeWorker worker = Worker('a', 2, 1);
+  Synchronise(&worker);
+  Obey(&worker);
+  AddCheckpoint(&worker, 1, 1, 50, Upload('c'));
+  worker.view.mutable_held(0)->set_iteration(80);
+  worker.view.mutable_held()->DeleteSubrange(1, 1);  // it has not heard of the other yet
+  Synchronise(&worker);
+  const auto reason = [this](int64_t job) { return store_->ReadEvents(job)->back().reason(); };
+
+  worker.view.set_draining(true);
+  worker.view.clear_held();
+  worker.view.set_slots_idle(0);
+  Synchronise(&worker);
+  EXPECT_EQ(reason(1),
+            "worker worker-a drains and could not hand it back in time: it goes on from iteration "
+            "50");
+  EXPECT_EQ(store_->ReadEvents(1)->back().iteration(), 80);
+  EXPECT_EQ(reason(2), "worker worker-a drains and does not begin it");
+
+  FakeWorker other = Worker('b', 2, 1);
+  Synchronise(&other);
+  Restart();
+  other = Worker('b', 2, 1);
+  other.view.set_draining(true);
+  Synchronise(&other);
+  EXPECT_EQ(reason(1), "worker worker-b drains and does not have it");
+}
+
+TEST_F(EngineResumeTest, AQuarantineOutlivesTheCoordinatorUntilItIsEnded) {
+  Create(Request("r1", {"0", "1", "2", "3"}));
+  FakeWorker worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  Obey(&worker);
+  for (int64_t job : {1, 2, 3}) {
+    AddReport(&worker, job, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
+  }
+  Synchronise(&worker);
+  const auto until_us = [this] { return (*engine_->ListWorkers())[0].quarantined_until_us(); };
+  const int64_t before = until_us();
+  EXPECT_GT(before, now_us_);
+
+  Restart();
+  worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  EXPECT_EQ(until_us(), before);
+  EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
+
+  ASSERT_TRUE(engine_->ReleaseWorker("worker-a").ok());
+  Restart();
+  worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  EXPECT_EQ(until_us(), 0);
+}
+
+TEST_F(EngineResumeTest, AQuarantineThatCouldNotBeWrittenIsWrittenLater) {
+  Create(Request("r1", {"0", "1", "2", "3"}));
+  FakeWorker worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  Obey(&worker);
+  for (int64_t job : {1, 2, 3}) {
+    AddReport(&worker, job, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
+  }
+  // The queue is filled again: what it knew of places stays, and is on disk in the end.
+  faulty_.FailCommits(true);
+  Synchronise(&worker);
+  EXPECT_EQ(Get(1).state(), v1::RUNNING);
+  faulty_.FailCommits(false);
+  now_us_ += 2'000'000;
+  Tick();
+  Restart();
+  worker = Worker('a', 4, 1);
+  Synchronise(&worker);
+  EXPECT_GT((*engine_->ListWorkers())[0].quarantined_until_us(), now_us_);
+}
+
 }  // namespace
 }  // namespace modlab

@@ -116,16 +116,16 @@ class FaultyWriter final : public Store::Writer {
     if (fail_start_) return absl::InternalError("the disk is odd");
     return inner_->StartAttempt(job_id, attempt, worker_id, worker_name, worker_place, now_us);
   }
-  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
-                          int64_t not_before_us, int64_t now_us) override {
-    return inner_->RequeueJob(job_id, failures, why, not_before_us, now_us);
+  absl::Status RequeueJob(int64_t job_id, int32_t failures, absl::string_view avoided,
+                          const v1::Failure& why, int64_t not_before_us, int64_t now_us) override {
+    return inner_->RequeueJob(job_id, failures, avoided, why, not_before_us, now_us);
   }
   absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                           int64_t now_us) override {
     return inner_->ReleaseJob(job_id, iteration, reason, now_us);
   }
-  absl::Status RetryJob(int64_t job_id, int64_t now_us) override {
-    return inner_->RetryJob(job_id, now_us);
+  absl::Status RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) override {
+    return inner_->RetryJob(job_id, reason, now_us);
   }
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override {
     return inner_->FailJob(job_id, why, now_us);
@@ -150,6 +150,15 @@ class FaultyWriter final : public Store::Writer {
   absl::Status LoadDrainRequests(
       const std::function<void(absl::string_view worker_id)>& visit) override {
     return inner_->LoadDrainRequests(visit);
+  }
+  absl::Status KeepQuarantine(const Quarantine& quarantine, int64_t forget_before_us) override {
+    return inner_->KeepQuarantine(quarantine, forget_before_us);
+  }
+  absl::Status EndQuarantine(absl::string_view place) override {
+    return inner_->EndQuarantine(place);
+  }
+  absl::Status LoadQuarantines(const std::function<void(const Quarantine&)>& visit) override {
+    return inner_->LoadQuarantines(visit);
   }
   absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                 int64_t now_us) override {

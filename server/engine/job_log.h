@@ -1,4 +1,4 @@
-// How lines of the log name a job: "job=17 attempt=2 worker=node-1".
+// How lines of the log name what they are about: "job=17 attempt=2 worker=node-1".
 
 #ifndef MODLAB_SERVER_ENGINE_JOB_LOG_H_
 #define MODLAB_SERVER_ENGINE_JOB_LOG_H_
@@ -12,11 +12,14 @@
 
 namespace modlab {
 
-// Begins a line. What came from outside stays on the line.
+// Begin a line. What came from outside stays on the line.
+inline std::string LogField(absl::string_view name, absl::string_view value) {
+  std::string text = absl::Utf8SafeCEscape(value);
+  if (text.find(' ') != std::string::npos) text = absl::StrCat("\"", text, "\"");
+  return absl::StrCat(name, "=", text);
+}
 inline std::string JobFields(int64_t job_id, int32_t attempt, absl::string_view worker) {
-  std::string name = absl::Utf8SafeCEscape(worker);
-  if (name.find(' ') != std::string::npos) name = absl::StrCat("\"", name, "\"");
-  return absl::StrCat("job=", job_id, " attempt=", attempt, " worker=", name);
+  return absl::StrCat("job=", job_id, " attempt=", attempt, " ", LogField("worker", worker));
 }
 
 }  // namespace modlab

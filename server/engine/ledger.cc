@@ -19,12 +19,22 @@ absl::Status Ledger::Load(int64_t now_us) {
     status = writer_->LoadDrainRequests(
         [&](absl::string_view worker_id) { fresh->AskToDrain(worker_id); });
   }
+  Quarantines quarantines;
+  if (status.ok()) {
+    status = writer_->LoadQuarantines([&](const Quarantine& quarantine) {
+      quarantines.places[quarantine.place] = quarantine;
+      // Later the queue before knows better.
+      if (!loaded_) fresh->RestoreQuarantine(quarantine, now_us);
+    });
+  }
   if (status.ok()) {
     status = writer_->LoadUnfinished([&](const UnfinishedJob& job) { fresh->AddJob(job, now_us); });
   }
   stale_ = !status.ok();
   if (!status.ok()) return status;
-  fresh->AdoptWorkers(*queue_);
+  if (loaded_) fresh->AdoptWorkers(*queue_);
+  loaded_ = true;
+  quarantines_ = std::move(quarantines);
   queue_ = std::move(fresh);
   return absl::OkStatus();
 }
@@ -36,12 +46,13 @@ absl::Status Ledger::Run(const Step& step, int64_t now_us) {
   if (!status.ok()) return status;
   const uint64_t revision = queue_->revision();
   const Tally before = tally_;
+  const std::optional<uint64_t> kept = quarantines_.revision;
   status = step(this, now_us);
   if (status.ok() && step_wrote_) status = writer_->ReleaseSavepoint();
   if (status.ok()) return status;
   tally_ = before;
   if (step_wrote_) UndoStep(status);
-  stale_ = queue_->revision() != revision;
+  stale_ = queue_->revision() != revision || quarantines_.revision != kept;
   return status;
 }
 

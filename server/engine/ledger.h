@@ -14,7 +14,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -58,6 +61,13 @@ class Ledger {
 
   absl::StatusOr<Store::Writer*> Write();
   Queue& queue() { return *queue_; }
+  // Quarantines as the store has them, by place, once they were those of the queue at
+  // `revision`. KeepQuarantines() keeps it true.
+  struct Quarantines {
+    std::optional<uint64_t> revision;
+    std::map<std::string, Quarantine> places;
+  };
+  Quarantines& quarantines() { return quarantines_; }
   // For counting what the step does; undone with it.
   Tally& tally() { return tally_; }
 
@@ -67,11 +77,13 @@ class Ledger {
   Store::Writer* const writer_;
   Queue::Options options_;
   std::unique_ptr<Queue> queue_;
+  bool loaded_ = false;      // once
   bool open_ = false;        // a transaction is
   bool step_wrote_ = false;  // the step has a savepoint
   bool stale_ = false;       // the queue must be filled again before use
   absl::Status lost_;        // why the open transaction cannot be committed
-  Tally tally_;              // of the open transaction
+  Quarantines quarantines_;
+  Tally tally_;  // of the open transaction
   Tally committed_;
 };
 

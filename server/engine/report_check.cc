@@ -124,6 +124,7 @@ absl::Status CheckView(const v1::WorkerView& view) {
   if (status.ok()) status = CheckRange("gang_size_max", view.gang_size_max(), 1, kGangSizeMax);
   if (status.ok()) status = CheckRange("slots_idle", view.slots_idle(), 0, view.slots());
   if (status.ok()) status = CheckRange("memory_bytes", view.memory_bytes(), 0, INT64_MAX);
+  if (status.ok()) status = CheckRange("slot_memory_bytes", view.slot_memory_bytes(), 0, INT64_MAX);
   if (!status.ok()) return status;
   if (view.labels_size() > kLabelsMax) {
     return absl::InvalidArgumentError(

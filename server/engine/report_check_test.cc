@@ -44,6 +44,9 @@ TEST(ReportCheckTest, AViewKeepsItsLimits) {
   view.set_memory_bytes(-1);
   EXPECT_THAT(Check(view), HasSubstr("memory_bytes is -1"));
   view = View();
+  view.set_slot_memory_bytes(-1);
+  EXPECT_THAT(Check(view), HasSubstr("slot_memory_bytes is -1"));
+  view = View();
   view.add_labels("no spaces");
   EXPECT_THAT(Check(view), HasSubstr("no spaces"));
   view = View();

@@ -2,17 +2,29 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "server/engine/job_log.h"
+#include "spdlog/spdlog.h"
 
 namespace modlab {
 
-void Sessions::Attach(const std::string& worker_id, std::shared_ptr<WorkerChannel> channel) {
+void Sessions::Attach(const v1::WorkerView& view, std::shared_ptr<WorkerChannel> channel) {
+  const std::string& worker_id = view.worker_id();
   Session& session = sessions_[worker_id];
   if (session.channel != nullptr && session.channel != channel) {
     session.channel->Close(absl::AbortedError(
         absl::StrCat("a newer stream of worker ", worker_id, " took this one's place")));
   }
-  if (session.channel != channel) session.processed.stream_is_new = true;
+  if (session.channel != channel) {
+    session.processed.stream_is_new = true;
+    session.name = view.name();
+    spdlog::info("{}: connected, {} slots on {}, holds {} jobs", LogField("worker", session.name),
+                 view.slots(), absl::Utf8SafeCEscape(view.place()), view.held_size());
+  }
+  if (view.draining() && !std::exchange(session.draining, true)) {
+    spdlog::info("{}: drains", LogField("worker", session.name));
+  }
   session.channel = std::move(channel);
   unanswered_.insert(worker_id);
 }
@@ -21,6 +33,7 @@ bool Sessions::Detach(const std::string& worker_id, const WorkerChannel* channel
   auto session = sessions_.find(worker_id);
   if (session == sessions_.end() || session->second.channel.get() != channel) return false;
   session->second.channel = nullptr;
+  spdlog::info("{}: disconnected", LogField("worker", session->second.name));
   return true;
 }
 
@@ -72,6 +85,7 @@ void Sessions::Prune(const Queue& queue) {
       continue;
     }
     if (it->second.channel != nullptr) {
+      spdlog::info("{}: not heard of for longer than a lease", LogField("worker", it->second.name));
       it->second.channel->Close(absl::UnavailableError(
           "the worker was not heard of for longer than a lease; connect again"));
     }

@@ -1,6 +1,6 @@
 // The workers' streams, and which reports of each worker are on disk.
 //
-// Not thread-safe: belongs to the engine's thread.
+// Logs which workers come, drain and go. Not thread-safe: belongs to the engine's thread.
 
 #ifndef MODLAB_SERVER_ENGINE_SESSIONS_H_
 #define MODLAB_SERVER_ENGINE_SESSIONS_H_
@@ -31,9 +31,9 @@ class Sessions {
   // `frame` holds what is the same in every view: intervals.
   explicit Sessions(const v1::CoordinatorView& frame) : frame_(frame) {}
 
-  // The stream of a worker that has just sent a view; it will be answered. An
+  // The stream of a worker that has just sent this view; it will be answered. An
   // older stream of that worker is closed.
-  void Attach(const std::string& worker_id, std::shared_ptr<WorkerChannel> channel);
+  void Attach(const v1::WorkerView& view, std::shared_ptr<WorkerChannel> channel);
   // Whether `channel` was the worker's stream; it no longer is.
   bool Detach(const std::string& worker_id, const WorkerChannel* channel);
 
@@ -57,6 +57,8 @@ class Sessions {
 
  private:
   struct Session {
+    std::string name;
+    bool draining = false;
     std::shared_ptr<WorkerChannel> channel;  // null while there is no stream
     ReportProgress processed;
     uint64_t acknowledged = 0;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "lib/config/sweep_policy.h"
+#include "server/queue/avoided.h"
 
 namespace modlab {
 
@@ -31,14 +32,15 @@ absl::Status CheckRoom(size_t more, Ledger* ledger) {
 
 // Jobs known before: back in the queue without failures. They may belong to sweeps
 // that had nothing left to do, and that the queue does not know.
-absl::Status Requeue(const std::vector<int64_t>& job_ids, Ledger* ledger, int64_t now_us) {
+absl::Status Requeue(const std::vector<int64_t>& job_ids, absl::string_view reason, Ledger* ledger,
+                     int64_t now_us) {
   if (job_ids.empty()) return absl::OkStatus();
   absl::Status status = CheckRoom(job_ids.size(), ledger);
   if (!status.ok()) return status;
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
   for (const int64_t job_id : job_ids) {
-    status = (*writer)->RetryJob(job_id, now_us);
+    status = (*writer)->RetryJob(job_id, reason, now_us);
     if (!status.ok()) return status;
   }
   for (const int64_t job_id : job_ids) {
@@ -57,6 +59,7 @@ absl::Status Requeue(const std::vector<int64_t>& job_ids, Ledger* ledger, int64_
 
 struct Placement {
   int64_t sweep = 0;
+  std::string sweep_id;
   bool force = false;
   bool avoid_earlier_workers = false;
 };
@@ -75,13 +78,15 @@ absl::Status PlaceJob(const Placement& placement, const std::string& shape_key,
     int32_t replicate = 0;
     if (known->has_value()) {
       replicate = (*known)->newest_replicate + 1;
-      if (placement.avoid_earlier_workers) job.avoid_place = (*known)->place;
+      if (placement.avoid_earlier_workers) {
+        job.avoided = AddAvoided("", (*known)->place, (*known)->worker, WhyAvoided::kAsked);
+      }
     }
     NewJob made;
     made.config = planned.config;
     made.job_key = planned.job_key;
     made.shape_key = shape_key;
-    made.avoid_place = job.avoid_place;
+    made.avoided = job.avoided;
     made.iterations = planned.iterations;
     made.replicate = replicate;
     absl::StatusOr<int64_t> id = writer->InsertJob(made, now_us);
@@ -114,7 +119,8 @@ absl::StatusOr<PlacedJobs> PlaceJobs(const Placement& placement, const JobPlan& 
                                    ledger, now_us, &counts, &again);
     if (!status.ok()) return status;
   }
-  absl::Status status = Requeue(again, ledger, now_us);
+  absl::Status status = Requeue(
+      again, absl::StrCat("sweep ", placement.sweep_id, " asks for it again"), ledger, now_us);
   if (!status.ok()) return status;
   return counts;
 }
@@ -163,8 +169,9 @@ absl::StatusOr<CreatedSweep> CreateSweep(const SweepPlan& plan, Ledger* ledger, 
   if (!sweep.ok()) return sweep.status();
   ledger->queue().SetSweep(*sweep);
   created.sweep_id = sweep->id;
-  absl::StatusOr<PlacedJobs> jobs = PlaceJobs(
-      {sweep->number, plan.force, plan.avoid_earlier_workers}, plan.jobs, *writer, ledger, now_us);
+  absl::StatusOr<PlacedJobs> jobs =
+      PlaceJobs({sweep->number, sweep->id, plan.force, plan.avoid_earlier_workers}, plan.jobs,
+                *writer, ledger, now_us);
   if (!jobs.ok()) return jobs.status();
   created.jobs = *jobs;
   return created;
@@ -185,7 +192,7 @@ absl::StatusOr<PlacedJobs> ExtendSweep(const ExtensionPlan& plan, Ledger* ledger
   if (status.ok()) status = (*writer)->SetSpec(sweep->number, plan.spec);
   if (!status.ok()) return status;
   ledger->queue().SetSweep(*sweep);
-  return PlaceJobs({sweep->number, false, false}, plan.jobs, *writer, ledger, now_us);
+  return PlaceJobs({sweep->number, sweep->id, false, false}, plan.jobs, *writer, ledger, now_us);
 }
 
 absl::Status UpdateSweep(const v1::UpdateSweepRequest& request, Ledger* ledger) {
@@ -240,6 +247,9 @@ absl::StatusOr<ChosenJobs> ChooseJobs(const v1::RetryJobsRequest& request, Store
     return absl::FailedPreconditionError(
         absl::StrCat("sweep ", chosen->sweep_id, " was cancelled; submit it again instead"));
   }
+  const absl::Status user = CheckUser(request.user());
+  if (!user.ok()) return user;
+  if (chosen.ok()) chosen->user = request.user();
   return chosen;
 }
 
@@ -274,7 +284,9 @@ absl::StatusOr<int64_t> RetryJobs(const ChosenJobs& chosen, Ledger* ledger, int6
   if (!active.ok()) return active;
   absl::StatusOr<std::vector<int64_t>> jobs = (*writer)->KeepEnded(chosen.jobs);
   if (!jobs.ok()) return jobs.status();
-  absl::Status status = Requeue(*jobs, ledger, now_us);
+  const std::string reason = absl::StrCat("retry of sweep ", chosen.sweep_id,
+                                          chosen.user.empty() ? "" : " by ", chosen.user);
+  absl::Status status = Requeue(*jobs, reason, ledger, now_us);
   if (!status.ok()) return status;
   return static_cast<int64_t>(jobs->size());
 }

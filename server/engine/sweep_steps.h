@@ -53,6 +53,7 @@ absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, Ledger* ledger, in
 struct ChosenJobs {
   std::string sweep_id;
   bool cancelled = false;  // the sweep is
+  std::string user;        // who asked; "": not known
   std::vector<int64_t> jobs;
 };
 inline constexpr size_t kJobsAStep = 2'000;

@@ -20,6 +20,8 @@ namespace {
 
 constexpr size_t kFailureMessageBytesMax = 4096;
 constexpr size_t kReasonBytesMax = 256;
+// Nobody has come to such a place for long.
+constexpr int64_t kQuarantineAgeUs = int64_t{30} * 24 * 3600 * 1'000'000;
 
 const char* Outcome(const Queue::Verdict& verdict) {
   if (verdict.requeued) return "it is queued again";
@@ -38,8 +40,8 @@ absl::Status WriteFailure(const Queue::Verdict& verdict, v1::Failure failure, Le
                JobFields(verdict.job_id, verdict.attempt, verdict.worker_name), Outcome(verdict),
                absl::Utf8SafeCEscape(failure.message()));
   if (verdict.requeued) {
-    return (*writer)->RequeueJob(verdict.job_id, verdict.failures, failure, verdict.not_before_us,
-                                 now_us);
+    return (*writer)->RequeueJob(verdict.job_id, verdict.failures, verdict.avoided, failure,
+                                 verdict.not_before_us, now_us);
   }
   failure.set_quarantined(verdict.quarantined);
   return (*writer)->FailJob(verdict.job_id, failure, now_us);
@@ -54,6 +56,22 @@ absl::Status WriteRelease(const Queue::Verdict& verdict, absl::string_view reaso
                JobFields(verdict.job_id, verdict.attempt, verdict.worker_name),
                absl::Utf8SafeCEscape(reason));
   return (*writer)->ReleaseJob(verdict.job_id, verdict.iteration, reason, now_us);
+}
+
+// Of a job that its worker does not list and that it gave no report of.
+std::string WhyGivenBack(const v1::WorkerView& view, const Queue::Verdict& verdict,
+                         const Queue& queue) {
+  const std::string who =
+      absl::StrCat("worker ", view.name(), view.draining() ? " drains and" : "");
+  switch (verdict.listed) {
+    case Queue::Verdict::Listed::kNever:
+      return absl::StrCat(who, " does not begin it");
+    case Queue::Verdict::Listed::kOnce:
+      return absl::StrCat(who, " could not hand it back in time: it goes on from iteration ",
+                          queue.CheckpointIteration(verdict.job_id));
+    default:
+      return absl::StrCat(who, " does not have it");
+  }
 }
 
 // The reports of one worker, one by one. Points of a job are written together: before its
@@ -131,6 +149,9 @@ class Reports {
     if (absl::IsFailedPrecondition(status)) return RefuseResult(report, status);
     if (!status.ok()) return status;
     ledger_->queue().Finish(report.job_id());
+    if (spdlog::should_log(spdlog::level::debug)) {
+      spdlog::debug("{}: finished", JobFields(report.job_id(), report.attempt(), view_.name()));
+    }
     ++ledger_->tally().jobs_finished;
     return absl::OkStatus();
   }
@@ -223,11 +244,9 @@ absl::Status TakeView(const v1::WorkerView& view, const ArtifactFiles& files,
   absl::StatusOr<std::vector<Queue::Verdict>> given_back =
       ledger->queue().UpdateWorker(view, now_us);
   if (!given_back.ok()) return given_back.status();
-  const std::string reason =
-      absl::StrCat("worker ", view.name(),
-                   view.draining() ? " drains and does not begin it" : " never began it");
   for (const Queue::Verdict& verdict : *given_back) {
-    absl::Status status = WriteRelease(verdict, reason, ledger, now_us);
+    absl::Status status =
+        WriteRelease(verdict, WhyGivenBack(view, verdict, ledger->queue()), ledger, now_us);
     if (!status.ok()) return status;
   }
   *processed = after;
@@ -242,6 +261,7 @@ absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id, Ledger* led
   if (!writer.ok()) return writer.status();
   absl::Status status = (*writer)->RequestDrain(worker->id(), now_us);
   if (!status.ok()) return status;
+  spdlog::info("{}: asked to drain", LogField("worker", worker->name()));
   return worker;
 }
 
@@ -249,11 +269,48 @@ absl::Status ExpireLeases(Ledger* ledger, int64_t now_us) {
   for (const Queue::Verdict& verdict : ledger->queue().Expire(now_us)) {
     v1::Failure failure;
     failure.set_cause(v1::WORKER_LOST);
-    failure.set_message(absl::StrCat("worker ", verdict.worker_name, " stopped answering"));
+    failure.set_message(absl::StrCat("worker ", verdict.worker_name,
+                                     verdict.stalled
+                                         ? " answers, but got nowhere with it for longer than "
+                                           "modlabd --stall-seconds"
+                                         : " stopped answering"));
     failure.set_iteration(verdict.iteration);
     absl::Status status = WriteFailure(verdict, std::move(failure), ledger, now_us);
     if (!status.ok()) return status;
   }
+  return absl::OkStatus();
+}
+
+absl::Status KeepQuarantines(Ledger* ledger, int64_t now_us) {
+  Ledger::Quarantines& known = ledger->quarantines();
+  const Queue& queue = ledger->queue();
+  if (known.revision == queue.quarantines_revision()) return absl::OkStatus();
+  Ledger::Quarantines current{queue.quarantines_revision(), {}};
+  for (Quarantine& quarantine : queue.ListQuarantines()) {
+    const auto before = known.places.find(quarantine.place);
+    if (before == known.places.end() || before->second.until_us != quarantine.until_us) {
+      absl::StatusOr<Store::Writer*> writer = ledger->Write();
+      if (!writer.ok()) return writer.status();
+      absl::Status status = (*writer)->KeepQuarantine(quarantine, now_us - kQuarantineAgeUs);
+      if (!status.ok()) return status;
+      spdlog::warn(
+          "{}: {} gangs in a row failed there, so its workers are given nothing for {} s, then "
+          "one job at a time; the last: {}",
+          LogField("place", quarantine.place), quarantine.failures,
+          (quarantine.until_us - now_us + 999'999) / 1'000'000,
+          absl::Utf8SafeCEscape(quarantine.reason));
+    }
+    current.places[quarantine.place] = std::move(quarantine);
+  }
+  for (const auto& [place, quarantine] : known.places) {
+    if (current.places.count(place) > 0) continue;
+    absl::StatusOr<Store::Writer*> writer = ledger->Write();
+    if (!writer.ok()) return writer.status();
+    absl::Status status = (*writer)->EndQuarantine(place);
+    if (!status.ok()) return status;
+    spdlog::warn("{}: its quarantine is over", LogField("place", place));
+  }
+  known = std::move(current);
   return absl::OkStatus();
 }
 
@@ -265,6 +322,11 @@ absl::Status GiveGangs(Ledger* ledger, int64_t now_us) {
       absl::Status status = (*writer)->StartAttempt(lease.job_id, lease.attempt, gang.worker_id,
                                                     gang.worker_name, gang.worker_place, now_us);
       if (!status.ok()) return status;
+      if (spdlog::should_log(spdlog::level::debug)) {
+        spdlog::debug("{}: leased in gang {} of {}",
+                      JobFields(lease.job_id, lease.attempt, gang.worker_name), gang.gang_id,
+                      gang.leases.size());
+      }
     }
   }
   ledger->queue().Preempt();

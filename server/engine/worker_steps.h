@@ -32,6 +32,9 @@ absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id, Ledger* led
 // Ends the leases that expired.
 absl::Status ExpireLeases(Ledger* ledger, int64_t now_us);
 
+// Writes down, and logs, which places are in quarantine, if that has changed.
+absl::Status KeepQuarantines(Ledger* ledger, int64_t now_us);
+
 // Gives waiting jobs to idle slots, and chooses the gangs that are to make room.
 absl::Status GiveGangs(Ledger* ledger, int64_t now_us);
 

@@ -31,6 +31,7 @@ bool Places::Fail(Place* place, int64_t gang_id, const absl::btree_set<int64_t>&
   place->reason = std::string(CutUtf8(reason, kReasonBytesMax));
   const int64_t beyond = static_cast<int64_t>(place->failed_gangs.size()) - options_.failures_max;
   if (beyond < 0 || !place->suspects.empty()) return false;
+  ++revision_;
   place->state = State::kClosed;
   place->until_us =
       now_us + Doubled(options_.quarantine_first_us, beyond, options_.quarantine_max_us);
@@ -40,6 +41,7 @@ bool Places::Fail(Place* place, int64_t gang_id, const absl::btree_set<int64_t>&
 
 void Places::Succeed(Place* place) {
   if (place->state == State::kClosed) closed_.erase({place->until_us, place});
+  if (place->state != State::kOpen) ++revision_;
   place->state = State::kOpen;
   place->failed_gangs.clear();
   place->suspects.clear();
@@ -76,10 +78,32 @@ void Places::Forget(int64_t now_us) {
   }
 }
 
+void Places::Restore(const Quarantine& quarantine, int64_t now_us) {
+  ++revision_;
+  Place* place = FindOrAdd(quarantine.place);
+  // Of gangs that are known no more.
+  for (int64_t n = 1; n <= quarantine.failures; ++n) place->failed_gangs.insert(-n);
+  place->until_us = quarantine.until_us;
+  place->reason = quarantine.reason;
+  place->state = quarantine.until_us > now_us ? State::kClosed : State::kOnTrial;
+  if (place->state == State::kClosed) closed_.insert({place->until_us, place});
+}
+
+std::vector<Quarantine> Places::ListQuarantines() const {
+  std::vector<Quarantine> quarantines;
+  for (const auto& [name, place] : places_) {
+    if (place.state == State::kOpen) continue;
+    quarantines.push_back(
+        {name, static_cast<int64_t>(place.failed_gangs.size()), place.until_us, place.reason});
+  }
+  return quarantines;
+}
+
 void Places::Adopt(const Places& old) {
   for (const auto& [name, theirs] : old.places_) {
     Place* place = FindOrAdd(name);
     *place = theirs;
+    if (place->state != State::kOpen) ++revision_;
     place->workers = 0;
     place->leases = 0;
     if (place->state == State::kClosed) closed_.insert({place->until_us, place});

@@ -24,6 +24,7 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/strings/string_view.h"
+#include "server/queue/unfinished_job.h"
 
 namespace modlab {
 
@@ -69,9 +70,16 @@ class Places {
   void Forget(int64_t now_us);
   // Takes over how other places fared. Call first.
   void Adopt(const Places& old);
+  // A quarantine that was listed in an earlier life. Call first.
+  void Restore(const Quarantine& quarantine, int64_t now_us);
+  // Places that are not open, by name.
+  std::vector<Quarantine> ListQuarantines() const;
+  // Changes whenever that does.
+  uint64_t revision() const { return revision_; }
 
  private:
   Options options_;
+  uint64_t revision_ = 0;
   std::map<std::string, Place> places_;
   absl::btree_set<std::pair<int64_t, Place*>> closed_;  // by end
 };

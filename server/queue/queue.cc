@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "server/queue/avoided.h"
 #include "server/queue/doubled.h"
 
 namespace modlab {
@@ -27,9 +28,9 @@ void Queue::AddJob(const UnfinishedJob& job, int64_t now_us) {
   if (!job.checkpoint.sha256().empty()) {
     entry->checkpoint = std::make_unique<v1::TrainingCheckpoint>(job.checkpoint);
   }
-  SetBatch(
-      {job.shape_key, Iteration(*entry), std::min(job.failures, kSuspicionMax), job.avoid_place},
-      entry);
+  SetBatch({job.shape_key, Iteration(*entry), std::min(job.failures, kSuspicionMax),
+            job.failures > 0 ? job.avoided : ForgetFailures(job.avoided)},
+           entry);
   for (int64_t number : job.sweeps) {
     Sweep* sweep = &sweeps_.at(number);
     if (sweep->jobs.insert(job.id).second) entry->sweeps.push_back(sweep);
@@ -53,7 +54,10 @@ bool Queue::RemoveJob(int64_t job_id) {
   } else {
     Unwait(job);
   }
-  for (Sweep* sweep : job->sweeps) sweep->jobs.erase(job_id);
+  for (Sweep* sweep : job->sweeps) {
+    sweep->jobs.erase(job_id);
+    if (sweep->jobs.empty()) ended_sweeps_.push_back(sweep->facts.number);
+  }
   DropBatch(job->batch);
   jobs_.erase(it);
   return true;
@@ -106,6 +110,7 @@ void Queue::KeepCheckpoint(int64_t job_id, const v1::TrainingCheckpoint& checkpo
   if (checkpoint.iteration() > key.iteration) {
     job->failures = 0;
     key.suspicion = 0;
+    key.avoided = ForgetFailures(key.avoided);
     CountSuccess(*job->lease);
   }
   key.iteration = checkpoint.iteration();
@@ -121,6 +126,13 @@ Queue::Verdict Queue::Fail(int64_t job_id, v1::FailureCause cause, absl::string_
   CountFailure(*job->lease, cause, message, now_us);
   BatchKey key = job->batch->first;
   key.suspicion = std::min(job->failures, kSuspicionMax);
+  const Worker& worker = *job->lease->worker;
+  // It would diverge anywhere.
+  if (cause != v1::DIVERGED && worker.place != nullptr) {
+    key.avoided =
+        AddAvoided(key.avoided, worker.place->name, worker.facts.name(),
+                   cause == v1::OUT_OF_MEMORY ? WhyAvoided::kTooSmall : WhyAvoided::kItFailed);
+  }
   SetBatch(std::move(key), job);
   const int32_t allowed = RetriesAllowed(cause);
   const bool again = job->failures <= allowed;
@@ -167,7 +179,8 @@ std::vector<Queue::Verdict> Queue::Expire(int64_t now_us) {
   }
   std::vector<Verdict> verdicts;
   for (const Job* job : expired) {
-    const std::string why = job->lease->worker->facts.name() + " stopped answering";
+    const std::string why = job->lease->worker->facts.name() +
+                            (job->lease->stalled ? " got nowhere" : " stopped answering");
     verdicts.push_back(Fail(job->id, v1::WORKER_LOST, why, now_us));
   }
 
@@ -195,6 +208,7 @@ void Queue::GiveLease(Job* job, Worker* worker, int64_t gang_id, Sweep* sweep, i
   job->lease = std::make_unique<Lease>();
   job->lease->worker = worker;
   job->lease->expires_us = now_us + options_.lease_duration_us;
+  job->lease->renewed_us = now_us;
   job->lease->iteration = Iteration(*job);
   next_expiry_us_ = std::min(next_expiry_us_, job->lease->expires_us);
   leased_[job->id] = job;
@@ -255,10 +269,15 @@ Queue::Verdict Queue::GiveBack(Job* job) {
   verdict.requeued = true;
   verdict.failures = job->failures;
   verdict.not_before_us = job->not_before_us;
+  verdict.avoided = job->batch->first.avoided;
   // A worker that was not heard of since the start has no name yet.
   const v1::Worker& facts = job->lease->worker->facts;
   verdict.worker_name = facts.name().empty() ? facts.id() : facts.name();
   verdict.iteration = job->lease->iteration;
+  verdict.stalled = job->lease->stalled;
+  verdict.listed = job->lease->gang_id == 0 ? Verdict::Listed::kNotKnown
+                   : job->lease->listed     ? Verdict::Listed::kOnce
+                                            : Verdict::Listed::kNever;
   DropLease(job);
   Wait(job);
   return verdict;
@@ -268,12 +287,13 @@ void Queue::CountFailure(const Lease& lease, v1::FailureCause cause, absl::strin
                          int64_t now_us) {
   Worker* worker = lease.worker;
   if (cause == v1::DIVERGED || cause == v1::OUT_OF_MEMORY || worker->place == nullptr) return;
-  if (cause == v1::WORKER_LOST && std::exchange(worker->lost, true)) return;
+  const bool is_lost = cause == v1::WORKER_LOST && !lease.stalled;
+  if (is_lost && std::exchange(worker->lost, true)) return;
   // A worker that is lost takes all along, and which job it was nobody knows.
   absl::btree_set<int64_t> jobs;
-  if (cause == v1::WORKER_LOST) jobs = worker->unclaimed;
+  if (is_lost) jobs = worker->unclaimed;
   for (const auto& [gang_id, gang] : worker->gangs) {
-    if (cause != v1::WORKER_LOST && gang_id != lease.gang_id) continue;
+    if (!is_lost && gang_id != lease.gang_id) continue;
     jobs.insert(gang.jobs.begin(), gang.jobs.end());
   }
   if (places_.Fail(worker->place, lease.gang_id, jobs, message, now_us)) Recount(worker->place);

@@ -19,12 +19,16 @@
 //   Idle workers are served by id, one gang each and round, so that few jobs spread
 //   over many workers.
 //   Batches. Jobs that one gang can train: equal shape, iteration of the checkpoint,
-//   suspicion and place to avoid. A gang is filled from the sweep that is served, then
+//   suspicion and workers to avoid. A gang is filled from the sweep that is served, then
 //   with jobs of the same batch of other sweeps that the worker can serve, in the same
 //   order: they ride for free.
-//   Requirements. A worker is given jobs of the sweeps whose requirements it meets,
-//   and jobs that avoid its place only if no worker of another place that takes gangs
-//   (connected, neither draining nor in quarantine) meets them.
+//   Requirements. A worker is given jobs of the sweeps whose requirements it meets.
+//   Elsewhere. A job avoids the workers where its attempts failed since its newest checkpoint
+//   (as WORKER_LOST, WORKER_ERROR or OUT_OF_MEMORY), and where it ran before if it was asked
+//   to. Workers of other places go before others of the same place, these before the worker
+//   itself (by its name). It waits for a better one that meets the requirements if that has
+//   an idle slot; after OUT_OF_MEMORY, or if it was asked for, also if that is busy, but takes
+//   gangs (connected, neither draining nor in quarantine). Where there is none, any will do.
 //   Gang size. Up to the worker's gang_size_max, but no more than what the worker could
 //   take of the batch divided (rounded up) by the slots, idle or busy, that meet the
 //   sweep's requirements and have nothing else to do: one less for each other gang that
@@ -32,7 +36,8 @@
 //   is left with many jobs while others idle.
 //   Leases. A lease lasts `lease_duration_us` from when it was given, and again
 //   from each view of its worker that lists it as held. An expired lease is a
-//   failed attempt (WORKER_LOST). A lease that was read back from the store
+//   failed attempt (WORKER_LOST). So is, at once, one whose pulse (HeldLease) has stood still
+//   for `stall_us`, between views that list it. A lease that was read back from the store
 //   belongs to no gang until its worker claims it by listing it; a view that
 //   does not list it shows that it never arrived, and it goes back without a
 //   failure. So does what a draining worker does not list, since it will start
@@ -67,7 +72,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -81,6 +85,7 @@
 #include "modlab/v1/coordinator.pb.h"
 #include "modlab/v1/job.pb.h"
 #include "modlab/v1/worker.pb.h"
+#include "server/queue/batch_key.h"
 #include "server/queue/places.h"
 #include "server/queue/unfinished_job.h"
 
@@ -102,6 +107,7 @@ class Queue {
 
   struct Options {
     int64_t lease_duration_us = 10'000'000;
+    int64_t stall_us = 600'000'000;  // 0: no limit
     Retries retries;
     int64_t backoff_first_us = 1'000'000;
     int64_t backoff_max_us = 60'000'000;
@@ -134,9 +140,13 @@ class Queue {
     bool quarantined = false;  // not requeued, and its retries are used up
     int32_t failures = 0;
     int64_t not_before_us = 0;
+    std::string avoided;  // from now on
     // Of the attempt that ended.
     std::string worker_name;
     int64_t iteration = 0;
+    bool stalled = false;  // its worker answered, but got nowhere with it
+    // Whether its worker ever listed it; not known of a lease that was read back.
+    enum class Listed { kNever, kOnce, kNotKnown } listed = Listed::kNever;
   };
 
   struct Totals {
@@ -164,6 +174,8 @@ class Queue {
   void RemoveSweep(int64_t number);
   // One more sweep asks for a job of the queue. Repeating it changes nothing.
   void LinkJob(int64_t job_id, int64_t sweep);
+  // Ids of sweeps whose last job left the queue since the last call.
+  std::vector<std::string> TakeEndedSweeps();
 
   // -- jobs --------------------------------------------------------------------
 
@@ -237,6 +249,12 @@ class Queue {
   // NOT_FOUND names the nearest known one; INVALID_ARGUMENT for a name that several have.
   absl::StatusOr<v1::Worker> DrainWorker(absl::string_view name_or_id);
   absl::StatusOr<v1::Worker> ReleaseWorker(absl::string_view name_or_id);
+  // As in Places. Restore before any worker is there.
+  void RestoreQuarantine(const Quarantine& quarantine, int64_t now_us) {
+    places_.Restore(quarantine, now_us);
+  }
+  std::vector<Quarantine> ListQuarantines() const { return places_.ListQuarantines(); }
+  uint64_t quarantines_revision() const { return places_.revision(); }
 
   // -- looking -----------------------------------------------------------------
 
@@ -273,21 +291,6 @@ class Queue {
     Sweep* sweep = nullptr;
     absl::btree_set<int64_t> jobs;
   };
-  struct BatchKey {
-    std::string shape;
-    int64_t iteration = 0;
-    int32_t suspicion = 0;
-    std::string avoid_place;
-
-    friend bool operator==(const BatchKey& a, const BatchKey& b) {
-      return std::tie(a.shape, a.iteration, a.suspicion, a.avoid_place) ==
-             std::tie(b.shape, b.iteration, b.suspicion, b.avoid_place);
-    }
-    template <typename H>
-    friend H AbslHashValue(H hash, const BatchKey& key) {
-      return H::combine(std::move(hash), key.shape, key.iteration, key.suspicion, key.avoid_place);
-    }
-  };
   struct Batch {
     int64_t jobs = 0;                 // waiting or leased
     std::map<int64_t, Share> shares;  // by sweep
@@ -315,6 +318,12 @@ class Queue {
     int64_t expires_us = 0;
     int64_t iteration = 0;
     double iterations_per_second = 0.0;
+    // As its worker last said, when that was, and how long it has been the same.
+    uint64_t pulse = 0;
+    int64_t renewed_us = 0;
+    int64_t still_us = 0;
+    bool stalled = false;  // for too long: it ends
+    bool listed = false;   // by its worker
   };
   struct Job {
     int64_t id = 0;
@@ -384,7 +393,8 @@ class Queue {
 
   // Giving gangs (queue_assign.cc).
   static bool GoesBefore(const Sweep& a, const Sweep& b);
-  bool Avoids(const Worker& worker, const std::string& avoid_place, const Need& need) const;
+  bool Avoids(const Worker& worker, const std::string& avoided, const Need& need) const;
+  bool CanTakeGang(const Worker& worker) const;
   Batches::value_type* FirstBatch(const Worker& worker, const Sweep& sweep) const;
   std::pair<Sweep*, Batches::value_type*> Choose(const Worker& worker) const;
   NewGang GiveGang(Worker* worker, Sweep* sweep, Batches::value_type* batch, int64_t now_us);
@@ -396,6 +406,7 @@ class Queue {
 
   // Workers (queue_workers.cc).
   void Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us);
+  void WatchPulse(uint64_t pulse, Lease* lease, int64_t now_us);
   bool IsAskedToDrain(const Worker& worker) const;
   int64_t IdleSlots(const Worker& worker) const;
   int64_t EndingSlots(const Worker& worker) const;
@@ -419,12 +430,14 @@ class Queue {
   // That offer jobs, by (-priority, number).
   absl::btree_map<std::pair<int32_t, int64_t>, Sweep*> offering_;
   Batches batches_;
+  int64_t avoiding_batches_ = 0;  // of them; that avoid something
   absl::node_hash_map<int64_t, Job> jobs_;
   absl::btree_set<std::pair<int64_t, int64_t>> delayed_;  // (not before, job)
   absl::btree_map<int64_t, Job*> leased_;
   std::map<std::string, Worker> workers_;
   absl::flat_hash_set<std::string> asked_to_drain_;  // ids of workers
   absl::btree_map<std::string, Worker*> idle_workers_;
+  std::vector<int64_t> ended_sweeps_;
   bool preempting_ = false;  // a gang may be preempted
   absl::btree_set<std::string> changed_workers_;
   int64_t next_expiry_us_ = 0;  // nothing expires before

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "lib/config/sweep_policy.h"
+#include "server/queue/avoided.h"
 #include "server/queue/queue.h"
 
 namespace modlab {
@@ -21,14 +23,24 @@ std::vector<Queue::NewGang> Queue::Assign(int64_t now_us) {
   if (!offering_.empty()) {
     for (const auto& [id, worker] : idle_workers_) round.push_back(worker);
   }
+  std::vector<Worker*> passed_over;
+  size_t gangs_before = 0;
   while (!round.empty() && !offering_.empty()) {
-    // A worker that nothing fits will not find anything in the next round either.
+    // A worker that nothing fits will not find anything in the next round either, but for
+    // jobs that waited for better workers, once these are busy.
     std::vector<Worker*> next;
     for (Worker* worker : round) {
       const auto [sweep, batch] = Choose(*worker);
-      if (sweep == nullptr) continue;
+      if (sweep == nullptr) {
+        passed_over.push_back(worker);
+        continue;
+      }
       gangs.push_back(GiveGang(worker, sweep, batch, now_us));
       if (IdleSlots(*worker) > 0) next.push_back(worker);
+    }
+    if (next.empty() && avoiding_batches_ > 0 && gangs.size() > gangs_before) {
+      gangs_before = gangs.size();
+      next = std::exchange(passed_over, {});
     }
     round = std::move(next);
   }
@@ -37,7 +49,7 @@ std::vector<Queue::NewGang> Queue::Assign(int64_t now_us) {
 
 std::pair<Queue::Sweep*, Queue::Batches::value_type*> Queue::Choose(const Worker& worker) const {
   std::pair<Sweep*, Batches::value_type*> best{nullptr, nullptr};
-  if (worker.place->state == Places::State::kOnTrial && worker.place->leases > 0) return best;
+  if (!CanTakeGang(worker)) return best;
   // Requirements are few where sweeps are many.
   const bool may_fit = absl::c_any_of(
       needs_, [&](const auto& need) { return need.second.jobs > 0 && Meets(worker, need.second); });
@@ -63,29 +75,33 @@ bool Queue::GoesBefore(const Sweep& a, const Sweep& b) {
 }
 
 bool Queue::Meets(const Worker& worker, const Need& need) {
-  const v1::Requirements& wants = need.wants;
-  if (!wants.device().empty() && wants.device() != worker.facts.device()) return false;
-  if (wants.memory_bytes() > worker.facts.memory_bytes()) return false;
-  return absl::c_all_of(wants.labels(), [&worker](const std::string& label) {
-    return absl::c_linear_search(worker.facts.labels(), label);
+  return MeetsRequirements(worker.facts, need.wants);
+}
+
+// Whether others are to do what avoids `avoided`.
+bool Queue::Avoids(const Worker& worker, const std::string& avoided, const Need& need) const {
+  const auto nearness_of = [&avoided](const Worker& any) {
+    return NearnessTo(avoided, any.place->name, any.facts.name());
+  };
+  const Nearness nearness = nearness_of(worker);
+  if (nearness.degree == 0) return false;
+  return absl::c_any_of(workers_, [&](const auto& entry) {
+    const Worker& other = entry.second;
+    return (nearness.strict ? other.counted_slots > 0 : CanTakeGang(other)) && Meets(other, need) &&
+           nearness_of(other).degree < nearness.degree;
   });
 }
 
-// Whether others, at another place, are to do what avoids `avoid_place`.
-bool Queue::Avoids(const Worker& worker, const std::string& avoid_place, const Need& need) const {
-  if (avoid_place.empty() || avoid_place != worker.place->name) return false;
-  return absl::c_any_of(workers_, [&](const auto& entry) {
-    const Worker& other = entry.second;
-    return other.counted_slots > 0 && other.place != worker.place && Meets(other, need);
-  });
+// On trial, it takes one at a time.
+bool Queue::CanTakeGang(const Worker& worker) const {
+  return IdleSlots(worker) > 0 &&
+         (worker.place->state != Places::State::kOnTrial || worker.place->leases == 0);
 }
 
 // Of those that the worker can take, the one with the oldest job; null if there is none.
 Queue::Batches::value_type* Queue::FirstBatch(const Worker& worker, const Sweep& sweep) const {
   for (const auto& [oldest, batch] : sweep.by_oldest) {
-    const std::string& avoid_place = batch->first.avoid_place;
-    if (avoid_place.empty() || avoid_place != worker.place->name) return batch;
-    if (!Avoids(worker, avoid_place, *sweep.need)) return batch;
+    if (!Avoids(worker, batch->first.avoided, *sweep.need)) return batch;
   }
   return nullptr;
 }
@@ -103,7 +119,7 @@ Queue::NewGang Queue::GiveGang(Worker* worker, Sweep* sweep, Batches::value_type
     const Sweep& from = *share.sweep;
     const int64_t offered = std::min<int64_t>(from.offered_jobs, share.jobs.size());
     if (offered == 0 || !Meets(*worker, *from.need) ||
-        Avoids(*worker, batch->first.avoid_place, *from.need)) {
+        Avoids(*worker, batch->first.avoided, *from.need)) {
       continue;
     }
     sources.push_back({&share, offered});
@@ -237,7 +253,7 @@ bool Queue::TakeSlots(const Sweep& sweep, std::vector<FreeSlot>* slots) const {
     jobs -= left;
     for (auto it = first; left > 0 && it != usable.end(); ++it) {
       FreeSlot* slot = *it;
-      if (slot->taken || Avoids(*slot->worker, batch->first.avoid_place, *sweep.need)) continue;
+      if (slot->taken || Avoids(*slot->worker, batch->first.avoided, *sweep.need)) continue;
       slot->taken = true;
       left -= GangLimit(*slot->worker, batch->first);
     }

@@ -152,20 +152,21 @@ TEST_F(QueueAssignTest, WorkersMeetDeviceLabelsAndMemory) {
   AddJobs(1, 1, "a", {2});
   v1::WorkerView view = View("w", 1, 8);
   view.add_labels("rack=7");
-  view.set_memory_bytes(1000);
+  view.set_memory_bytes(8000);
+  view.set_slot_memory_bytes(1000);
   Update(view);
   EXPECT_THAT(Assign(), IsEmpty());
   view.add_labels("a100");
   Update(view);
   EXPECT_THAT(Assign(), IsEmpty()) << "the device";
   view.set_device("cuda");
-  view.set_memory_bytes(999);
+  view.set_slot_memory_bytes(999);
   Update(view);
-  EXPECT_THAT(Assign(), IsEmpty()) << "the memory";
-  view.set_memory_bytes(0);
+  EXPECT_THAT(Assign(), IsEmpty()) << "the memory of a slot";
+  view.set_slot_memory_bytes(0);
   Update(view);
   EXPECT_THAT(Assign(), IsEmpty()) << "what is not known is not enough";
-  view.set_memory_bytes(1000);
+  view.set_slot_memory_bytes(1000);
   Update(view);
   EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
 }
@@ -197,70 +198,6 @@ TEST_F(QueueAssignTest, ChangedRequirementsHoldFromThenOn) {
   EXPECT_THAT(Assign(), IsEmpty());
   SetSweep(Sweep(1));
   EXPECT_THAT(Assign(), ElementsAre("c: 1/1"));
-}
-
-// -- places to avoid -----------------------------------------------------------------
-
-TEST_F(QueueAssignTest, APlaceIsAvoidedWhileAnotherCanTakeTheJob) {
-  UnfinishedJob job = Job(1, "a");
-  job.avoid_place = "p";
-  Add(job);
-  AddJobs(2, 2, "a");
-  Update(At("p", View("v", 2, 8)));
-  v1::WorkerView draining = At("q", View("w", 1, 8));
-  draining.set_draining(true);
-  Update(draining);
-  EXPECT_THAT(Assign(), ElementsAre("v: 1/1", "v: 2/1")) << "the other takes nothing";
-  Update(Obedient(At("p", View("v", 4, 8))));
-  Update(At("q", View("w", 1, 8)));
-  job.id = 3;
-  job.config = Job(3, "").config;
-  Add(job);
-  AddJobs(4, 4, "b");
-  EXPECT_THAT(Assign(), ElementsAre("v: 4/1", "w: 3/1"));
-  // Also where the other is busy.
-  Update(Obedient(At("q", View("w", 1, 8))));
-  job.id = 5;
-  job.config = Job(5, "").config;
-  Add(job);
-  EXPECT_THAT(Assign(), IsEmpty());
-  queue_->Disconnect("w");
-  EXPECT_THAT(Assign(), ElementsAre("v: 5/1"));
-}
-
-TEST_F(QueueAssignTest, AnotherPlaceMustMeetTheRequirements) {
-  SetSweep(Requiring(2, "", {"big"}, 0));
-  UnfinishedJob job = Job(1, "a", {2});
-  job.avoid_place = "p";
-  Add(job);
-  v1::WorkerView big = At("p", View("v", 1, 8));
-  big.add_labels("big");
-  Update(big);
-  Update(At("q", View("w", 1, 8)));
-  EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
-}
-
-TEST_F(QueueAssignTest, RidersAvoidThePlaceWhereTheyCan) {
-  SetSweep(Requiring(2, "", {"big"}, 0));
-  for (int64_t id : {1, 2}) {
-    UnfinishedJob job = Job(id, "a", {3 - id});
-    job.avoid_place = "p";
-    Add(job);
-  }
-  v1::WorkerView big = At("p", View("v", 1, 8));
-  big.add_labels("big");
-  Update(big);
-  Update(At("q", View("w", 1, 8)));
-  EXPECT_THAT(Assign(), ElementsAre("v: 1/1", "w: 2/1"));
-}
-
-TEST_F(QueueAssignTest, AnotherWorkerOfThePlaceIsNoOtherPlace) {
-  UnfinishedJob job = Job(1, "a");
-  job.avoid_place = "p";
-  Add(job);
-  Update(At("p", View("v", 1, 8)));
-  Update(At("p", View("w", 1, 8)));
-  EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
 }
 
 // -- limits ------------------------------------------------------------------------

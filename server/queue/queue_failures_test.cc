@@ -377,7 +377,7 @@ TEST_F(QueueFailuresTest, APlaceIsNamedByItsWorkerUnlessGiven) {
 TEST_F(QueueFailuresTest, AQuarantinedPlaceIsNoReasonToAvoidAnother) {
   FailGangs(3);
   UnfinishedJob job = Job(1, "a");
-  job.avoid_place = "q";
+  job.avoided = "q";
   Add(job);
   Update(At("q", View("x", 1, 1)));
   EXPECT_THAT(Assign(), ElementsAre("x: 1/1"));
@@ -406,6 +406,37 @@ TEST_F(QueueFailuresTest, ARebuiltQueueKeepsQuarantines) {
   EXPECT_EQ(Worker("w").failures(), 3);
   now_ += kQuarantineUs;
   EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
+}
+
+TEST_F(QueueFailuresTest, AQuarantineIsRestored) {
+  FailGangs(3);
+  std::vector<Quarantine> quarantines = queue_->ListQuarantines();
+  ASSERT_THAT(quarantines, SizeIs(1));
+  EXPECT_EQ(quarantines[0].place, "p");
+  EXPECT_EQ(quarantines[0].until_us, now_ + kQuarantineUs);
+  queue_ = NewQueue();
+  SetSweep(Sweep(1));
+  queue_->RestoreQuarantine(quarantines[0], now_);
+  AddJobs(1, 2, "a");
+  Update(At("p", View("w", 1, 8)));
+  EXPECT_THAT(Assign(), IsEmpty());
+  EXPECT_EQ(Worker("w").failures(), 3);
+  EXPECT_EQ(Worker("w").quarantine_reason(), "it broke");
+  // Its time goes on, and the next is longer.
+  now_ += kQuarantineUs;
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
+  Fail(1, v1::WORKER_ERROR);
+  EXPECT_EQ(Worker("w").quarantined_until_us(), now_ + 2 * kQuarantineUs);
+  quarantines = queue_->ListQuarantines();
+  // After that time it is on trial at once.
+  queue_ = NewQueue();
+  SetSweep(Sweep(1));
+  AddJobs(1, 2, "a");
+  queue_->RestoreQuarantine(quarantines[0], now_ + 2 * kQuarantineUs);
+  Update(At("p", View("w", 1, 8)));
+  EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
+  queue_->Finish(1);
+  EXPECT_THAT(queue_->ListQuarantines(), IsEmpty());
 }
 
 }  // namespace

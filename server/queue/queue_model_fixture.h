@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/queue/avoided.h"
 #include "server/queue/queue_fixture.h"
 
 namespace modlab {
@@ -89,10 +90,15 @@ class QueueModelFixture : public QueueFixture {
     if (sweep->policy.paused() || !Meets(worker, *sweep)) return false;
     const int64_t most = sweep->policy.max_running();
     if (most > 0 && CountRunning(sweep->number) >= most) return false;
-    if (job.avoid_place != worker.place()) return true;
+    const auto nearness_of = [&job = job](const FakeWorker& any) {
+      return NearnessTo(job.failures > 0 ? job.avoided : ForgetFailures(job.avoided), any.place(),
+                        any.view.name());
+    };
+    const Nearness nearness = nearness_of(worker);
     return std::none_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
       const FakeWorker& other = entry.second;
-      return other.place() != worker.place() && TakesGangs(other) && Meets(other, *sweep);
+      return nearness_of(other).degree < nearness.degree && Meets(other, *sweep) &&
+             (nearness.strict ? TakesGangs(other) : CanTakeGang(entry.first, other));
     });
   }
   std::tuple<int, int64_t, int64_t, int64_t> Turn(const QueuedSweep& sweep) const {
@@ -110,7 +116,7 @@ class QueueModelFixture : public QueueFixture {
   }
   static auto BatchOf(const UnfinishedJob& job) {
     return std::make_tuple(job.shape_key, job.checkpoint.iteration(), std::min(job.failures, 4),
-                           job.avoid_place);
+                           job.failures > 0 ? job.avoided : ForgetFailures(job.avoided));
   }
   int64_t IdleSlots(const std::string& id, const FakeWorker& worker) const {
     if (!TakesGangs(worker)) return 0;
@@ -122,6 +128,15 @@ class QueueModelFixture : public QueueFixture {
       unseen += 1 - static_cast<int64_t>(worker.gangs_seen.count(gang_id));
     }
     return std::min<int64_t>(worker.view.slots_idle() - unseen, worker.view.slots() - gangs);
+  }
+
+  bool CanTakeGang(const std::string& id, const FakeWorker& worker) const {
+    if (IdleSlots(id, worker) <= 0) return false;
+    return on_trial_.count(worker.place()) == 0 ||
+           std::none_of(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+             const std::string& holder = entry.second.worker_id;
+             return !holder.empty() && workers_.at(holder).place() == worker.place();
+           });
   }
 
   int64_t GangOf(int64_t job) const {
@@ -157,6 +172,7 @@ class QueueModelFixture : public QueueFixture {
       return;
     }
     jobs_.at(verdict.job_id).failures = verdict.failures;
+    jobs_.at(verdict.job_id).avoided = verdict.avoided;
     jobs_.at(verdict.job_id).not_before_us = verdict.not_before_us;
   }
   void Wake() {
@@ -183,11 +199,9 @@ class QueueModelFixture : public QueueFixture {
     const auto batch = BatchOf(jobs_.at(first));
     const int64_t limit = std::max(1, worker.view.gang_size_max() >> (3 * std::get<2>(batch)));
     ASSERT_LE(static_cast<int64_t>(given.leases.size()), limit);
+    ASSERT_TRUE(CanTakeGang(given.worker_id, worker));
     if (on_trial_.count(worker.place()) > 0) {
       ASSERT_EQ(given.leases.size(), 1u);
-      for (const auto& [id, job] : jobs_) {
-        ASSERT_TRUE(job.worker_id.empty() || workers_.at(job.worker_id).place() != worker.place());
-      }
     }
     Gang gang{given.worker_id, served, {}};
     for (const Queue::NewLease& lease : given.leases) {

@@ -77,7 +77,7 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
   void AddSomeJobs() {
     for (int64_t i = Below(12); i >= 0 && jobs_.size() < 120; --i) {
       UnfinishedJob job = Job(++newest_job_, absl::StrCat("shape-", Below(3)), {AnySweep()});
-      if (OneIn(10)) job.avoid_place = absl::StrCat("p", Below(3));
+      if (OneIn(10)) job.avoided = absl::StrCat("p", Below(3));
       if (OneIn(10)) job.checkpoint = Checkpoint(100 * (1 + Below(2)));
       jobs_[job.id] = job;
       Add(job);

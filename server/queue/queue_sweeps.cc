@@ -70,6 +70,15 @@ void Queue::LinkJob(int64_t job_id, int64_t sweep) {
   Follow(&job);
 }
 
+std::vector<std::string> Queue::TakeEndedSweeps() {
+  std::vector<std::string> ids;
+  for (const int64_t number : std::exchange(ended_sweeps_, {})) {
+    const auto sweep = sweeps_.find(number);  // or was it cancelled
+    if (sweep != sweeps_.end() && sweep->second.jobs.empty()) ids.push_back(sweep->second.facts.id);
+  }
+  return ids;
+}
+
 Queue::Sweep* Queue::Leader(const Job& job) {
   auto key = [](const Sweep* sweep) {
     return std::make_tuple(sweep->facts.policy.paused(), -sweep->facts.policy.priority(),
@@ -148,13 +157,17 @@ void Queue::SetOffer(Sweep* sweep, int64_t jobs) {
 // The job must not wait.
 void Queue::SetBatch(BatchKey key, Job* job) {
   Batches::value_type* old = job->batch;
-  job->batch = &*batches_.try_emplace(std::move(key)).first;
+  const auto [batch, is_new] = batches_.try_emplace(std::move(key));
+  if (is_new && !batch->first.avoided.empty()) ++avoiding_batches_;
+  job->batch = &*batch;
   ++job->batch->second.jobs;
   if (old != nullptr) DropBatch(old);
 }
 
 void Queue::DropBatch(Batches::value_type* batch) {
-  if (--batch->second.jobs == 0) batches_.erase(batches_.find(batch->first));
+  if (--batch->second.jobs > 0) return;
+  if (!batch->first.avoided.empty()) --avoiding_batches_;
+  batches_.erase(batches_.find(batch->first));
 }
 
 void Queue::Wait(Job* job) {

@@ -35,6 +35,7 @@ absl::StatusOr<std::vector<Queue::Verdict>> Queue::UpdateWorker(const v1::Worker
   facts.set_draining(view.draining() || IsAskedToDrain(*worker));
   *facts.mutable_labels() = view.labels();
   facts.set_memory_bytes(view.memory_bytes());
+  facts.set_slot_memory_bytes(view.slot_memory_bytes());
   SetPlace(worker, view.place().empty() ? view.name() : view.place());
   next_expiry_us_ = std::min(next_expiry_us_, now_us + options_.lease_duration_us);
 
@@ -62,8 +63,12 @@ void Queue::Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us) {
   if (!LeaseIsCurrent(held.job_id(), held.attempt(), worker->facts.id())) return;
   Job& job = jobs_.at(held.job_id());
   Lease& lease = *job.lease;
-  const double speed = held.iterations_per_second();
-  lease.expires_us = now_us + options_.lease_duration_us;
+  lease.listed = true;
+  WatchPulse(held.pulse(), &lease, now_us);
+  // A worker tells the speed of the last steps, however long ago they were.
+  const bool is_still = lease.still_us >= options_.lease_duration_us;
+  const double speed = is_still ? 0.0 : held.iterations_per_second();
+  if (!lease.stalled) lease.expires_us = now_us + options_.lease_duration_us;
   lease.iteration = std::max<int64_t>(0, held.iteration());
   lease.iterations_per_second = std::isfinite(speed) ? std::max(0.0, speed) : 0.0;
   if (lease.gang_id == 0 && held.gang_id() > 0) {
@@ -75,6 +80,18 @@ void Queue::Renew(const v1::HeldLease& held, Worker* worker, int64_t now_us) {
   }
   auto gang = worker->gangs.find(lease.gang_id);
   if (gang != worker->gangs.end()) gang->second.seen = true;
+}
+
+void Queue::WatchPulse(uint64_t pulse, Lease* lease, int64_t now_us) {
+  // What comes late is no sign of standing still; of what comes at all, the lease says enough.
+  const int64_t since_us = std::min(now_us - lease->renewed_us, options_.lease_duration_us);
+  lease->still_us = pulse > 0 && pulse == lease->pulse ? lease->still_us + since_us : 0;
+  lease->pulse = pulse;
+  lease->renewed_us = now_us;
+  if (lease->stalled || options_.stall_us == 0 || lease->still_us < options_.stall_us) return;
+  lease->stalled = true;
+  lease->expires_us = now_us;
+  next_expiry_us_ = std::min(next_expiry_us_, now_us);
 }
 
 void Queue::Disconnect(absl::string_view worker_id) {

@@ -1,5 +1,5 @@
-// What the queue has to know of jobs that still have to be trained, and of the
-// sweeps that ask for them.
+// What the queue has to know of jobs that still have to be trained, of the sweeps
+// that ask for them, and of places that have not proved themselves.
 
 #ifndef MODLAB_SERVER_QUEUE_UNFINISHED_JOB_H_
 #define MODLAB_SERVER_QUEUE_UNFINISHED_JOB_H_
@@ -21,6 +21,15 @@ struct QueuedSweep {
   v1::SweepPolicy policy;
 };
 
+// A place (WorkerView.place) that is given nothing before `until_us`, and then one job at a
+// time until one gets on.
+struct Quarantine {
+  std::string place;
+  int64_t failures = 0;  // gangs that failed in a row
+  int64_t until_us = 0;
+  std::string reason;  // of the last of them
+};
+
 struct UnfinishedJob {
   int64_t id = 0;
   std::string shape_key;
@@ -31,7 +40,7 @@ struct UnfinishedJob {
   int64_t not_before_us = 0;          // not leased before
   std::string worker_id;              // of the current lease; "" if QUEUED
   v1::TrainingCheckpoint checkpoint;  // sha256 empty: none
-  std::string avoid_place;            // not given to workers there while others can take it
+  std::string avoided;                // where it had better not run: avoided.h
   std::vector<int64_t> sweeps;        // numbers of the sweeps that ask for it, not cancelled
 };
 

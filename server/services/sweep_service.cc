@@ -9,11 +9,16 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "server/engine/job_log.h"
 #include "server/query/answer_limit.h"
 #include "server/services/call_guard.h"
 #include "server/services/unary.h"
 #include "server/store/page_token.h"
+#include "spdlog/spdlog.h"
 
 namespace modlab {
 
@@ -28,6 +33,32 @@ void SetJobs(const PlacedJobs& jobs, Response* response) {
   response->set_jobs_created(jobs.created);
   response->set_jobs_shared(jobs.shared);
   response->set_jobs_requeued(jobs.requeued);
+}
+
+// What a user did, once it is on disk.
+void Log(absl::string_view sweep, absl::string_view user, absl::string_view what) {
+  spdlog::info("{}{}: {}", LogField("sweep", sweep),
+               user.empty() ? "" : absl::StrCat(" ", LogField("user", user)), std::string(what));
+}
+
+std::string JobsText(const PlacedJobs& jobs) {
+  return absl::StrCat(jobs.created, " new jobs, ", jobs.shared, " shared, ", jobs.requeued,
+                      " queued again");
+}
+
+// "paused, priority 5": what a request changed.
+std::string ChangesText(const v1::UpdateSweepRequest& request) {
+  std::vector<std::string> parts;
+  if (request.has_paused()) parts.emplace_back(request.paused() ? "paused" : "resumed");
+  if (request.has_priority()) parts.push_back(absl::StrCat("priority ", request.priority()));
+  if (request.has_max_running()) {
+    parts.push_back(absl::StrCat("max_running ", request.max_running()));
+  }
+  if (request.has_preempt()) parts.emplace_back(request.preempt() ? "preempts" : "preempts not");
+  if (request.has_requirements()) {
+    parts.push_back(absl::StrCat("requires {", request.requirements().ShortDebugString(), "}"));
+  }
+  return absl::StrJoin(parts, ", ");
 }
 
 std::vector<v1::FieldFilter> Filters(const v1::ListJobsRequest& request) {
@@ -50,6 +81,10 @@ absl::Status SweepServiceImpl::Create(const v1::CreateSweepRequest& request,
     created = *std::move(answer);
   }
   absl::Status status = ReadSweep(created.sweep_id, response->mutable_sweep());
+  if (!created.known) {
+    Log(created.sweep_id, response->sweep().user(),
+        absl::StrCat("submitted: ", JobsText(created.jobs)));
+  }
   if (!status.ok()) return status;
   if (created.known) {
     // By now every job of it was known before this call.
@@ -62,7 +97,7 @@ absl::Status SweepServiceImpl::Create(const v1::CreateSweepRequest& request,
 }
 
 absl::Status SweepServiceImpl::Extend(const v1::ExtendSweepRequest& request,
-                                      v1::ExtendSweepResponse* response) {
+                                      const std::string& user, v1::ExtendSweepResponse* response) {
   absl::StatusOr<PlacedJobs> placed;
   std::string sweep_id;
   {
@@ -74,26 +109,31 @@ absl::Status SweepServiceImpl::Extend(const v1::ExtendSweepRequest& request,
     placed = engine_->ExtendSweep(*plan);
   }
   if (!placed.ok()) return placed.status();
+  Log(sweep_id, user, absl::StrCat("extended: ", JobsText(*placed)));
   SetJobs(*placed, response);
   return ReadSweep(sweep_id, response->mutable_sweep());
 }
 
-absl::Status SweepServiceImpl::Update(const v1::UpdateSweepRequest& request, v1::Sweep* response) {
+absl::Status SweepServiceImpl::Update(const v1::UpdateSweepRequest& request,
+                                      const std::string& user, v1::Sweep* response) {
   absl::StatusOr<v1::Sweep> sweep = FindSweep(request.sweep());
   if (!sweep.ok()) return sweep.status();
   v1::UpdateSweepRequest update = request;
   update.set_sweep(sweep->id());
   absl::Status status = engine_->UpdateSweep(update);
-  return status.ok() ? ReadSweep(sweep->id(), response) : status;
+  if (!status.ok()) return status;
+  Log(sweep->id(), user, absl::StrCat("policy changed: ", ChangesText(request)));
+  return ReadSweep(sweep->id(), response);
 }
 
 absl::Status SweepServiceImpl::Cancel(const v1::CancelSweepRequest& request,
-                                      v1::CancelSweepResponse* response) {
+                                      const std::string& user, v1::CancelSweepResponse* response) {
   // A name means one sweep from here on, whatever is submitted meanwhile.
   absl::StatusOr<v1::Sweep> sweep = FindSweep(request.sweep());
   if (!sweep.ok()) return sweep.status();
   absl::StatusOr<int64_t> cancelled = engine_->CancelSweep(sweep->id());
   if (!cancelled.ok()) return cancelled.status();
+  Log(sweep->id(), user, absl::StrCat("cancelled: ", *cancelled, " jobs"));
   response->set_jobs_cancelled(*cancelled);
   return ReadSweep(sweep->id(), response->mutable_sweep());
 }
@@ -130,6 +170,10 @@ absl::Status SweepServiceImpl::ReadSweep(const std::string& id, v1::Sweep* sweep
   return FillSpeeds({sweep});
 }
 
+std::string SweepServiceImpl::UserOf(const grpc::CallbackServerContext& context) {
+  return access_->User(AuthorizationOf(context), absl::Now());
+}
+
 // The store knows which jobs run, the engine how fast.
 absl::Status SweepServiceImpl::FillSpeeds(const std::vector<v1::Sweep*>& sweeps) {
   const bool none_run = std::all_of(sweeps.begin(), sweeps.end(), [](const v1::Sweep* sweep) {
@@ -147,9 +191,7 @@ absl::Status SweepServiceImpl::FillSpeeds(const std::vector<v1::Sweep*>& sweeps)
 grpc::ServerUnaryReactor* SweepServiceImpl::CreateSweep(grpc::CallbackServerContext* context,
                                                         const v1::CreateSweepRequest* request,
                                                         v1::CreateSweepResponse* response) {
-  return RunUnary(planning_, context, [=] {
-    return Create(*request, access_->User(AuthorizationOf(*context), absl::Now()), response);
-  });
+  return RunUnary(planning_, context, [=] { return Create(*request, UserOf(*context), response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(grpc::CallbackServerContext* context,
@@ -176,7 +218,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* SweepServiceImpl::CancelSweep(grpc::CallbackServerContext* context,
                                                         const v1::CancelSweepRequest* request,
                                                         v1::CancelSweepResponse* response) {
-  return RunUnary(pool_, context, [=] { return Cancel(*request, response); });
+  return RunUnary(pool_, context, [=] { return Cancel(*request, UserOf(*context), response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(grpc::CallbackServerContext* context,
@@ -185,6 +227,8 @@ grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(grpc::CallbackServerConte
   return RunUnary(pool_, context, [=]() -> absl::Status {
     absl::StatusOr<v1::CancelJobsResponse> cancelled = engine_->CancelJobs(*request);
     if (!cancelled.ok()) return cancelled.status();
+    Log(request->sweep(), UserOf(*context),
+        absl::StrCat(cancelled->jobs_cancelled(), " of its jobs cancelled"));
     *response = *std::move(cancelled);
     return absl::OkStatus();
   });
@@ -193,13 +237,13 @@ grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* SweepServiceImpl::UpdateSweep(grpc::CallbackServerContext* context,
                                                         const v1::UpdateSweepRequest* request,
                                                         v1::Sweep* response) {
-  return RunUnary(pool_, context, [=] { return Update(*request, response); });
+  return RunUnary(pool_, context, [=] { return Update(*request, UserOf(*context), response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::ExtendSweep(grpc::CallbackServerContext* context,
                                                         const v1::ExtendSweepRequest* request,
                                                         v1::ExtendSweepResponse* response) {
-  return RunUnary(planning_, context, [=] { return Extend(*request, response); });
+  return RunUnary(planning_, context, [=] { return Extend(*request, UserOf(*context), response); });
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(grpc::CallbackServerContext* context,
@@ -234,8 +278,12 @@ grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(grpc::CallbackServerContex
                                                       const v1::RetryJobsRequest* request,
                                                       v1::RetryJobsResponse* response) {
   return RunUnary(pool_, context, [=]() -> absl::Status {
-    absl::StatusOr<int64_t> requeued = engine_->RetryJobs(*request);
+    v1::RetryJobsRequest retry = *request;
+    const std::string user = UserOf(*context);
+    if (!user.empty()) retry.set_user(user);
+    absl::StatusOr<int64_t> requeued = engine_->RetryJobs(retry);
     if (!requeued.ok()) return requeued.status();
+    Log(request->sweep(), retry.user(), absl::StrCat("retry: ", *requeued, " jobs"));
     response->set_jobs_requeued(*requeued);
     return absl::OkStatus();
   });

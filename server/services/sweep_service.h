@@ -61,13 +61,18 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   // `user`: of the token; "" without one.
   absl::Status Create(const v1::CreateSweepRequest& request, const std::string& user,
                       v1::CreateSweepResponse* response);
-  absl::Status Extend(const v1::ExtendSweepRequest& request, v1::ExtendSweepResponse* response);
-  absl::Status Update(const v1::UpdateSweepRequest& request, v1::Sweep* response);
-  absl::Status Cancel(const v1::CancelSweepRequest& request, v1::CancelSweepResponse* response);
+  absl::Status Extend(const v1::ExtendSweepRequest& request, const std::string& user,
+                      v1::ExtendSweepResponse* response);
+  absl::Status Update(const v1::UpdateSweepRequest& request, const std::string& user,
+                      v1::Sweep* response);
+  absl::Status Cancel(const v1::CancelSweepRequest& request, const std::string& user,
+                      v1::CancelSweepResponse* response);
   absl::Status ListJobsPage(const v1::ListJobsRequest& request, v1::ListJobsResponse* response);
   // By id or name. INVALID_ARGUMENT for none.
   absl::StatusOr<v1::Sweep> FindSweep(const std::string& id_or_name);
   absl::Status ReadSweep(const std::string& id, v1::Sweep* sweep);
+  // The name of the call's token; "" without one.
+  std::string UserOf(const grpc::CallbackServerContext& context);
   absl::Status FillSpeeds(const std::vector<v1::Sweep*>& sweeps);
 
   Store* const store_;

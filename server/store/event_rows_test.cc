@@ -27,18 +27,18 @@ TEST_F(EventRowsTest, EveryChangeOfStateIsAnEvent) {
   Start(id, 1);
   KeepCheckpoint(id, 20, 'a');
   AddPoint(id, 30, v1::EVAL_LOSS, 1);
-  ASSERT_TRUE(writer()->RequeueJob(id, 1, Why(v1::WORKER_LOST, "gone", 35), 9, 3100).ok());
+  ASSERT_TRUE(writer()->RequeueJob(id, 1, "", Why(v1::WORKER_LOST, "gone", 35), 9, 3100).ok());
   Start(id, 2);
   ASSERT_TRUE(writer()->ReleaseJob(id, 40, "the worker drains", 3200).ok());
   ASSERT_TRUE(writer()->CancelJob(id, "waiting", 3300).ok());
-  ASSERT_TRUE(writer()->RetryJob(id, 3400).ok());
+  ASSERT_TRUE(writer()->RetryJob(id, "again", 3400).ok());
   Start(id, 3);
   AddPoint(id, 50, v1::EVAL_LOSS, 1);
   ASSERT_TRUE(writer()->CancelJob(id, "running", 3500).ok());
-  ASSERT_TRUE(writer()->RetryJob(id, 3600).ok());
+  ASSERT_TRUE(writer()->RetryJob(id, "again", 3600).ok());
   Start(id, 4);
   ASSERT_TRUE(writer()->FailJob(id, Why(v1::DIVERGED, "NaN", 60), 3700).ok());
-  ASSERT_TRUE(writer()->RetryJob(id, 3800).ok());
+  ASSERT_TRUE(writer()->RetryJob(id, "again", 3800).ok());
   Start(id, 5);
   AddPoint(id, 70, v1::EVAL_LOSS, 1);
   Finish(id, {});
@@ -50,20 +50,22 @@ TEST_F(EventRowsTest, EveryChangeOfStateIsAnEvent) {
     rows.emplace_back(event.kind(), event.time_us(), event.attempt(), event.worker(),
                       event.iteration(), event.reason(), event.cause());
   }
-  EXPECT_THAT(
-      rows,
-      ElementsAre(
-          Row(v1::SUBMITTED, 2000, 0, "", 0, "", 0), Row(v1::LEASED, 3000, 1, "host-1", 0, "", 0),
-          Row(v1::ATTEMPT_FAILED, 3100, 1, "host-1", 35, "gone", v1::WORKER_LOST),
-          Row(v1::LEASED, 3000, 2, "host-1", 20, "", 0),
-          Row(v1::RELEASED, 3200, 2, "host-1", 40, "the worker drains", 0),
-          Row(v1::STOPPED, 3300, 0, "", 0, "waiting", 0), Row(v1::RETRIED, 3400, 0, "", 0, "", 0),
-          Row(v1::LEASED, 3000, 3, "host-1", 20, "", 0),
-          Row(v1::STOPPED, 3500, 3, "host-1", 50, "running", 0),
-          Row(v1::RETRIED, 3600, 0, "", 0, "", 0), Row(v1::LEASED, 3000, 4, "host-1", 20, "", 0),
-          Row(v1::JOB_FAILED, 3700, 4, "host-1", 60, "NaN", v1::DIVERGED),
-          Row(v1::RETRIED, 3800, 0, "", 0, "", 0), Row(v1::LEASED, 3000, 5, "host-1", 0, "", 0),
-          Row(v1::FINISHED, 4000, 5, "host-1", 100, "", 0)));
+  EXPECT_THAT(rows,
+              ElementsAre(Row(v1::SUBMITTED, 2000, 0, "", 0, "", 0),
+                          Row(v1::LEASED, 3000, 1, "host-1", 0, "", 0),
+                          Row(v1::ATTEMPT_FAILED, 3100, 1, "host-1", 35, "gone", v1::WORKER_LOST),
+                          Row(v1::LEASED, 3000, 2, "host-1", 20, "", 0),
+                          Row(v1::RELEASED, 3200, 2, "host-1", 40, "the worker drains", 0),
+                          Row(v1::STOPPED, 3300, 0, "", 0, "waiting", 0),
+                          Row(v1::RETRIED, 3400, 0, "", 0, "again", 0),
+                          Row(v1::LEASED, 3000, 3, "host-1", 20, "", 0),
+                          Row(v1::STOPPED, 3500, 3, "host-1", 50, "running", 0),
+                          Row(v1::RETRIED, 3600, 0, "", 0, "again", 0),
+                          Row(v1::LEASED, 3000, 4, "host-1", 20, "", 0),
+                          Row(v1::JOB_FAILED, 3700, 4, "host-1", 60, "NaN", v1::DIVERGED),
+                          Row(v1::RETRIED, 3800, 0, "", 0, "again", 0),
+                          Row(v1::LEASED, 3000, 5, "host-1", 0, "", 0),
+                          Row(v1::FINISHED, 4000, 5, "host-1", 100, "", 0)));
 }
 
 TEST_F(EventRowsTest, TheNewestEventsAreKept) {

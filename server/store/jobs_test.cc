@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/store/store.h"
 #include "server/store/store_fixture.h"
 
@@ -50,6 +51,7 @@ TEST_F(JobsTest, FindsTheNewestReplicate) {
   EXPECT_EQ(found->newest_replicate, 1);
   EXPECT_EQ(found->state, v1::RUNNING);
   EXPECT_EQ(found->place, "place-1");
+  EXPECT_EQ(found->worker, "host-1");
   Commit();
 }
 
@@ -67,15 +69,15 @@ TEST_F(JobsTest, AnUnfinishedJobIsReadAsItIsLoaded) {
   EXPECT_EQ(job->state, v1::RUNNING);
   EXPECT_EQ(job->attempt, 3);
   EXPECT_EQ(job->shape_key, ShapeKey(config));
-  EXPECT_EQ(job->avoid_place, "node-7");
+  EXPECT_EQ(job->avoided, "node-7");
   EXPECT_EQ(job->checkpoint.iteration(), 50);
   EXPECT_THAT(job->sweeps, ElementsAre(Number(sweep)));
   ASSERT_TRUE(writer()->CancelJob(*id, "", 6).ok());
   EXPECT_THAT(writer()->ReadUnfinished(*id).status(), IsStatus(absl::StatusCode::kNotFound));
-  ASSERT_TRUE(writer()->RetryJob(*id, 7).ok());
+  ASSERT_TRUE(writer()->RetryJob(*id, "again", 7).ok());
   job = writer()->ReadUnfinished(*id);
   EXPECT_EQ(job->state, v1::QUEUED);
-  EXPECT_EQ(job->avoid_place, "node-7");
+  EXPECT_EQ(job->avoided, "node-7");
   Commit();
 }
 
@@ -121,7 +123,7 @@ TEST_F(JobsTest, AJobLivesThroughItsStates) {
   EXPECT_EQ(job.started_us(), 3000);
 
   Begin();
-  EXPECT_EQ(writer()->RequeueJob(id, 1, Why(v1::WORKER_LOST, "gone", 60), 9000, 3500),
+  EXPECT_EQ(writer()->RequeueJob(id, 1, "", Why(v1::WORKER_LOST, "gone", 60), 9000, 3500),
             absl::OkStatus());
   Commit();
   job = Get(id);
@@ -165,7 +167,7 @@ TEST_F(JobsTest, AFailedJobTellsWhyUntilItIsQueuedAgain) {
   EXPECT_EQ(Get(id).failures(), 1);
   EXPECT_EQ(Get(id).finished_us(), 5000);
   Begin();
-  EXPECT_EQ(writer()->RetryJob(id, 6000), absl::OkStatus());
+  EXPECT_EQ(writer()->RetryJob(id, "again", 6000), absl::OkStatus());
   Commit();
   EXPECT_EQ(Get(id).state(), v1::QUEUED);
   EXPECT_FALSE(Get(id).has_failure());
@@ -182,10 +184,11 @@ TEST_F(JobsTest, AnUnknownJobIsNotFound) {
   v1::TrainingCheckpoint checkpoint;
   checkpoint.set_sha256(AddArtifact('a'));
   for (const absl::Status& status :
-       {writer()->StartAttempt(7, 1, "w", "w", "p", 1), writer()->RequeueJob(7, 1, why, 1, 1),
-        writer()->ReleaseJob(7, 0, "", 1), writer()->RetryJob(7, 1), writer()->FailJob(7, why, 1),
-        writer()->CancelJob(7, "", 1), writer()->FinishJob(7, v1::JobResult(), 1),
-        writer()->AppendPoint(7, v1::CurvePoint()), writer()->KeepCheckpoint(7, checkpoint, 1)}) {
+       {writer()->StartAttempt(7, 1, "w", "w", "p", 1), writer()->RequeueJob(7, 1, "", why, 1, 1),
+        writer()->ReleaseJob(7, 0, "", 1), writer()->RetryJob(7, "again", 1),
+        writer()->FailJob(7, why, 1), writer()->CancelJob(7, "", 1),
+        writer()->FinishJob(7, v1::JobResult(), 1), writer()->AppendPoint(7, v1::CurvePoint()),
+        writer()->KeepCheckpoint(7, checkpoint, 1)}) {
     EXPECT_THAT(status, IsStatus(absl::StatusCode::kNotFound));
   }
   EXPECT_FALSE(writer()->LinkJob(1, 7).ok());
@@ -205,7 +208,7 @@ TEST_F(JobsTest, UnfinishedJobsAreLoaded) {
   ASSERT_TRUE(*writer()->LinkJob(Number(cancelled), running));
   ASSERT_TRUE(writer()->CancelSweep(cancelled, 1).ok());
   KeepCheckpoint(running, 50, 'a');
-  EXPECT_EQ(writer()->RequeueJob(running, 2, Why(v1::WORKER_LOST, "gone", 60), 9, 8),
+  EXPECT_EQ(writer()->RequeueJob(running, 2, "p\tw\tf\n", Why(v1::WORKER_LOST, "gone", 60), 9, 8),
             absl::OkStatus());
   const v1::JobConfig moved = Config({{"model_seed", "3"}});
   ASSERT_TRUE(InsertJob(writer(), moved, 0, "place-1", 5).ok());
@@ -220,12 +223,13 @@ TEST_F(JobsTest, UnfinishedJobsAreLoaded) {
   EXPECT_EQ(jobs[0].id, queued);
   EXPECT_EQ(jobs[0].state, v1::QUEUED);
   EXPECT_EQ(jobs[0].checkpoint.sha256(), "");
-  EXPECT_EQ(jobs[0].avoid_place, "");
+  EXPECT_EQ(jobs[0].avoided, "");
   EXPECT_THAT(jobs[0].sweeps, ElementsAre(1));
   EXPECT_EQ(jobs[1].id, running);
   EXPECT_EQ(jobs[1].state, v1::RUNNING);
   EXPECT_EQ(jobs[1].attempt, 4);
   EXPECT_EQ(jobs[1].failures, 2);
+  EXPECT_EQ(jobs[1].avoided, "p\tw\tf\n");
   EXPECT_EQ(jobs[1].worker_id, "worker-1");
   EXPECT_EQ(jobs[1].shape_key, ShapeKey(config));
   EXPECT_EQ(jobs[1].config, config.SerializeAsString());
@@ -234,7 +238,7 @@ TEST_F(JobsTest, UnfinishedJobsAreLoaded) {
   EXPECT_EQ(jobs[1].checkpoint.sha256(), std::string(64, 'a'));
   EXPECT_EQ(jobs[1].checkpoint.size_bytes(), 1);
   EXPECT_THAT(jobs[1].sweeps, ElementsAre(1, 2));
-  EXPECT_EQ(jobs[2].avoid_place, "place-1");
+  EXPECT_EQ(jobs[2].avoided, "place-1");
   EXPECT_THAT(jobs[2].sweeps, IsEmpty());
 }
 
@@ -321,7 +325,7 @@ TEST_F(JobsTest, ALowerCheckpointTakesThePlaceOfAHigherOne) {
   Start(id, 1);
   for (const int64_t iteration : {0, 20, 40, 60}) AddPoint(id, iteration, v1::EVAL_LOSS, 1);
   KeepCheckpoint(id, 60, 'a');
-  ASSERT_TRUE(writer()->RequeueJob(id, 1, Why(v1::WORKER_ERROR, "odd", 60), 9, 8).ok());
+  ASSERT_TRUE(writer()->RequeueJob(id, 1, "", Why(v1::WORKER_ERROR, "odd", 60), 9, 8).ok());
   Start(id, 2);
   KeepCheckpoint(id, 30, 'b');
   Commit();
@@ -339,7 +343,7 @@ TEST_F(JobsTest, ACheckpointForgetsFailures) {
   Begin();
   const int64_t id = AddJob(AddSweep("s"), Config({}));
   Start(id, 1);
-  ASSERT_TRUE(writer()->RequeueJob(id, 3, Why(v1::WORKER_ERROR, "odd", 10), 9, 8).ok());
+  ASSERT_TRUE(writer()->RequeueJob(id, 3, "", Why(v1::WORKER_ERROR, "odd", 10), 9, 8).ok());
   Start(id, 2);
   Commit();
   EXPECT_EQ(Get(id).failures(), 3);
@@ -384,13 +388,39 @@ TEST_F(JobsTest, ARetriedJobGoesOnUnlessItDiverged) {
   ASSERT_TRUE(writer()->CancelJob(jobs[0], "", 5).ok());
   ASSERT_TRUE(writer()->FailJob(jobs[1], Why(v1::WORKER_LOST, "gone", 30), 5).ok());
   ASSERT_TRUE(writer()->FailJob(jobs[2], Why(v1::DIVERGED, "NaN", 30), 5).ok());
-  for (const int64_t id : jobs) ASSERT_TRUE(writer()->RetryJob(id, 6).ok());
+  for (const int64_t id : jobs) ASSERT_TRUE(writer()->RetryJob(id, "again", 6).ok());
   Commit();
   EXPECT_EQ(Get(jobs[0]).checkpoint().iteration(), 20);
   EXPECT_EQ(Get(jobs[0]).iteration(), 20);
   EXPECT_EQ(Get(jobs[1]).checkpoint().iteration(), 20);
   EXPECT_FALSE(Get(jobs[2]).has_checkpoint());
   EXPECT_EQ(Get(jobs[2]).iteration(), 0);
+}
+
+TEST_F(JobsTest, QuarantinesAreKeptUntilTheyEndOrAreOld) {
+  const auto kept = [this] {
+    std::vector<std::string> lines;
+    EXPECT_TRUE(writer()
+                    ->LoadQuarantines([&lines](const Quarantine& q) {
+                      lines.push_back(
+                          absl::StrCat(q.place, " ", q.failures, " ", q.until_us, " ", q.reason));
+                    })
+                    .ok());
+    return lines;
+  };
+  Begin();
+  ASSERT_TRUE(writer()->KeepQuarantine({"p", 3, 100, "odd"}, 0).ok());
+  ASSERT_TRUE(writer()->KeepQuarantine({"p", 4, 200, "odder"}, 0).ok());
+  ASSERT_TRUE(writer()->KeepQuarantine({"q", 3, 300, "odd"}, 0).ok());
+  Commit();
+  Reopen();
+  EXPECT_THAT(kept(), ElementsAre("p 4 200 odder", "q 3 300 odd"));
+  Begin();
+  ASSERT_TRUE(writer()->EndQuarantine("q").ok());
+  ASSERT_TRUE(writer()->EndQuarantine("q").ok());
+  ASSERT_TRUE(writer()->KeepQuarantine({"r", 3, 400, "odd"}, 201).ok());
+  Commit();
+  EXPECT_THAT(kept(), ElementsAre("r 3 400 odd"));
 }
 
 }  // namespace

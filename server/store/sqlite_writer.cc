@@ -98,6 +98,16 @@ absl::Status SqliteWriter::LoadDrainRequests(
   }
 }
 
+absl::Status SqliteWriter::LoadQuarantines(const std::function<void(const Quarantine&)>& visit) {
+  Statement row = connection_->Prepare("SELECT place, failures, until_us, reason FROM quarantines");
+  for (;;) {
+    const absl::StatusOr<bool> more = row.Step();
+    if (!more.ok()) return more.status();
+    if (!*more) return absl::OkStatus();
+    visit({std::string(row.Text(0)), row.Int(1), row.Int(2), std::string(row.Text(3))});
+  }
+}
+
 absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinished(int64_t job_id) {
   Statement row = connection_->Prepare("SELECT " MODLAB_UNFINISHED_COLUMNS
                                        "  FROM jobs WHERE id = ? AND state IN (1, 2)");
@@ -119,7 +129,7 @@ absl::StatusOr<UnfinishedJob> SqliteWriter::ReadUnfinishedRow(const Statement& r
   job.failures = static_cast<int32_t>(row.Int(5));
   job.worker_id = std::string(row.Text(6));
   job.not_before_us = row.Int(7);
-  job.avoid_place = std::string(row.Text(8));
+  job.avoided = std::string(row.Text(8));
   job.checkpoint = ReadCheckpoint(row, 9);
   absl::StatusOr<std::vector<int64_t>> sweeps = ReadActiveSweeps(job.id);
   if (!sweeps.ok()) return sweeps.status();
@@ -154,6 +164,26 @@ absl::Status SqliteWriter::RequestDrain(absl::string_view worker_id, int64_t now
       .BindText(worker_id)
       .Bind(now_us)
       .Run();
+}
+
+absl::Status SqliteWriter::KeepQuarantine(const Quarantine& quarantine, int64_t forget_before_us) {
+  absl::Status status = connection_->Prepare("DELETE FROM quarantines WHERE until_us < ?")
+                            .Bind(forget_before_us)
+                            .Run();
+  if (!status.ok()) return status;
+  return connection_
+      ->Prepare(
+          "INSERT OR REPLACE INTO quarantines (place, failures, until_us, reason)"
+          "  VALUES (?, ?, ?, ?)")
+      .BindText(quarantine.place)
+      .Bind(quarantine.failures)
+      .Bind(quarantine.until_us)
+      .BindText(quarantine.reason)
+      .Run();
+}
+
+absl::Status SqliteWriter::EndQuarantine(absl::string_view place) {
+  return connection_->Prepare("DELETE FROM quarantines WHERE place = ?").BindText(place).Run();
 }
 
 // -- artifacts and retention --------------------------------------------------

@@ -63,11 +63,11 @@ class SqliteWriter : public Store::Writer {
   absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
                             absl::string_view worker_name, absl::string_view worker_place,
                             int64_t now_us) override;
-  absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
-                          int64_t not_before_us, int64_t now_us) override;
+  absl::Status RequeueJob(int64_t job_id, int32_t failures, absl::string_view avoided,
+                          const v1::Failure& why, int64_t not_before_us, int64_t now_us) override;
   absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                           int64_t now_us) override;
-  absl::Status RetryJob(int64_t job_id, int64_t now_us) override;
+  absl::Status RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) override;
   absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) override;
   absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) override;
   absl::Status FinishJob(int64_t job_id, const v1::JobResult& result, int64_t now_us) override;
@@ -79,6 +79,10 @@ class SqliteWriter : public Store::Writer {
   absl::Status RequestDrain(absl::string_view worker_id, int64_t now_us) override;
   absl::Status LoadDrainRequests(
       const std::function<void(absl::string_view worker_id)>& visit) override;
+
+  absl::Status KeepQuarantine(const Quarantine& quarantine, int64_t forget_before_us) override;
+  absl::Status EndQuarantine(absl::string_view place) override;
+  absl::Status LoadQuarantines(const std::function<void(const Quarantine&)>& visit) override;
 
   absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes,
                                 int64_t now_us) override;

@@ -22,7 +22,8 @@ namespace modlab {
 
 absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view job_key) {
   Statement row = connection_->Prepare(
-      "SELECT id, state, (SELECT max(replicate) FROM jobs WHERE job_key = ?1), place"
+      "SELECT id, state, (SELECT max(replicate) FROM jobs WHERE job_key = ?1),"
+      "       worker_name, place"
       "  FROM jobs WHERE job_key = ?1 ORDER BY state IN (4, 5), replicate DESC LIMIT 1");
   const absl::StatusOr<bool> found = row.BindText(job_key).Step();
   if (!found.ok()) return found.status();
@@ -31,7 +32,8 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
   job.id = row.Int(0);
   job.state = static_cast<v1::JobState>(row.Int(1));
   job.newest_replicate = static_cast<int32_t>(row.Int(2));
-  job.place = std::string(row.Text(3));
+  job.worker = std::string(row.Text(3));
+  job.place = std::string(row.Text(4));
   return std::make_optional(job);
 }
 
@@ -41,7 +43,7 @@ absl::StatusOr<int64_t> SqliteWriter::InsertJob(const NewJob& job, int64_t now_u
       "                  avoid_place, config, events)"
       "  VALUES (1, ?, ?, ?, ?, ?, ?, ?, 1)");
   insert.Bind(job.iterations).Bind(job.replicate).Bind(now_us);
-  insert.BindText(job.job_key).BindText(job.shape_key).BindText(job.avoid_place);
+  insert.BindText(job.job_key).BindText(job.shape_key).BindText(job.avoided);
   absl::Status status = insert.BindBlob(job.config).Run();
   if (!status.ok()) return status;
   return connection_->last_insert_id();
@@ -63,16 +65,19 @@ absl::Status SqliteWriter::StartAttempt(int64_t job_id, int32_t attempt,
   return RemovePointsAfter(connection_.get(), job_id, update.Int(0));
 }
 
-absl::Status SqliteWriter::RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
-                                      int64_t not_before_us, int64_t now_us) {
+absl::Status SqliteWriter::RequeueJob(int64_t job_id, int32_t failures, absl::string_view avoided,
+                                      const v1::Failure& why, int64_t not_before_us,
+                                      int64_t now_us) {
   absl::Status status = AddEvent(connection_.get(), job_id, v1::ATTEMPT_FAILED, now_us,
                                  why.iteration(), why.message(), why.cause());
   if (!status.ok()) return status;
   const std::string blob = why.SerializeAsString();
   return connection_
-      ->Prepare("UPDATE jobs SET failures = ?, failure = ?, not_before_us = ?, " MODLAB_QUEUED
-                " WHERE id = ?")
+      ->Prepare(
+          "UPDATE jobs SET failures = ?, avoid_place = ?, failure = ?, not_before_us = ?,"
+          "    " MODLAB_QUEUED " WHERE id = ?")
       .Bind(failures)
+      .BindText(avoided)
       .BindBlob(blob)
       .Bind(not_before_us)
       .Bind(job_id)
@@ -87,8 +92,9 @@ absl::Status SqliteWriter::ReleaseJob(int64_t job_id, int64_t iteration, absl::s
   return connection_->Prepare("UPDATE jobs SET " MODLAB_QUEUED " WHERE id = ?").Bind(job_id).Run();
 }
 
-absl::Status SqliteWriter::RetryJob(int64_t job_id, int64_t now_us) {
-  absl::Status status = AddEvent(connection_.get(), job_id, v1::RETRIED, now_us, std::nullopt, "");
+absl::Status SqliteWriter::RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) {
+  absl::Status status =
+      AddEvent(connection_.get(), job_id, v1::RETRIED, now_us, std::nullopt, reason);
   if (!status.ok()) return status;
   return connection_
       ->Prepare("UPDATE jobs SET failures = 0, failure = NULL, not_before_us = 0, " MODLAB_QUEUED

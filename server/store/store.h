@@ -55,7 +55,7 @@ struct KnownJob {
   int64_t id = 0;
   v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
   int32_t newest_replicate = 0;  // the highest of any job of this config
-  std::string place;             // of the worker that had it last
+  std::string worker, place;     // of the worker that had it last
 };
 
 // A job to be made. Views must live until it is.
@@ -63,7 +63,7 @@ struct NewJob {
   absl::string_view config;  // canonical, serialised
   absl::string_view job_key;
   absl::string_view shape_key;
-  absl::string_view avoid_place;
+  absl::string_view avoided;  // avoided.h
   int64_t iterations = 0;
   int32_t replicate = 0;
 };
@@ -221,14 +221,16 @@ class Store::Writer {
   virtual absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
                                     absl::string_view worker_name, absl::string_view worker_place,
                                     int64_t now_us) = 0;
-  // Back to QUEUED after a failed attempt, the newest of `failures` in a row.
-  virtual absl::Status RequeueJob(int64_t job_id, int32_t failures, const v1::Failure& why,
-                                  int64_t not_before_us, int64_t now_us) = 0;
+  // Back to QUEUED after a failed attempt, the newest of `failures` in a row. `avoided` (avoided.h)
+  // is where it had better not run from now on.
+  virtual absl::Status RequeueJob(int64_t job_id, int32_t failures, absl::string_view avoided,
+                                  const v1::Failure& why, int64_t not_before_us,
+                                  int64_t now_us) = 0;
   // Back to QUEUED as its worker handed it back; failures stay as they are.
   virtual absl::Status ReleaseJob(int64_t job_id, int64_t iteration, absl::string_view reason,
                                   int64_t now_us) = 0;
   // Back to QUEUED from FAILED or CANCELLED, as a user asked; no failures.
-  virtual absl::Status RetryJob(int64_t job_id, int64_t now_us) = 0;
+  virtual absl::Status RetryJob(int64_t job_id, absl::string_view reason, int64_t now_us) = 0;
   // A job that diverged keeps no checkpoint, all others do: queued again, they go on.
   virtual absl::Status FailJob(int64_t job_id, const v1::Failure& why, int64_t now_us) = 0;
   virtual absl::Status CancelJob(int64_t job_id, absl::string_view reason, int64_t now_us) = 0;
@@ -257,6 +259,13 @@ class Store::Writer {
   // The ids of all workers that were.
   virtual absl::Status LoadDrainRequests(
       const std::function<void(absl::string_view worker_id)>& visit) = 0;
+
+  // A place is in quarantine, or is so longer now. Forgets those that ended before
+  // `forget_before_us`.
+  virtual absl::Status KeepQuarantine(const Quarantine& quarantine, int64_t forget_before_us) = 0;
+  // The place is open again. Repeating it changes nothing.
+  virtual absl::Status EndQuarantine(absl::string_view place) = 0;
+  virtual absl::Status LoadQuarantines(const std::function<void(const Quarantine&)>& visit) = 0;
 
   // -- artifacts -----------------------------------------------------------------------
 

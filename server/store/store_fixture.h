@@ -88,8 +88,7 @@ class StoreFixture : public testing::Test {
 
   // A new QUEUED job of no sweep yet.
   static absl::StatusOr<int64_t> InsertJob(Store::Writer* writer, const v1::JobConfig& config,
-                                           int32_t replicate = 0,
-                                           const std::string& avoid_place = "",
+                                           int32_t replicate = 0, const std::string& avoided = "",
                                            int64_t now_us = 2000) {
     const std::string bytes = config.SerializeAsString();
     const std::string job_key = JobKey(config);
@@ -98,7 +97,7 @@ class StoreFixture : public testing::Test {
     job.config = bytes;
     job.job_key = job_key;
     job.shape_key = shape_key;
-    job.avoid_place = avoid_place;
+    job.avoided = avoided;
     job.iterations = config.iterations();
     job.replicate = replicate;
     return writer->InsertJob(job, now_us);

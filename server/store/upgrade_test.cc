@@ -205,7 +205,7 @@ TEST_F(UpgradeTest, WorkGoesOn) {
   spec.set_name("first");
   EXPECT_EQ(writer->InsertSweep(spec, {}, "ada", "new", 1)->id, "first-3");
   EXPECT_EQ(writer->StartAttempt(11, 1, "w", "w-9", "p", 2), absl::OkStatus());
-  EXPECT_EQ(writer->RetryJob(9, 3), absl::OkStatus());
+  EXPECT_EQ(writer->RetryJob(9, "again", 3), absl::OkStatus());
   ASSERT_TRUE(writer->Commit().ok());
   EXPECT_EQ(store->GetJob(11)->worker(), "w-9");
   EXPECT_EQ(store->ReadEvents(9)->size(), 1u);
@@ -214,7 +214,7 @@ TEST_F(UpgradeTest, WorkGoesOn) {
 TEST_F(UpgradeTest, NothingIsBrokenByIt) {
   Open();
   const auto connection = Raw();
-  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 4);
+  EXPECT_EQ(Number(connection.get(), "PRAGMA user_version"), 5);
   EXPECT_EQ(Number(connection.get(), "SELECT count(*) FROM pragma_foreign_key_check"), 0);
   EXPECT_EQ(Number(connection.get(),
                    "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
@@ -365,6 +365,27 @@ TEST_P(LaterUpgradeTest, WorkGoesOn) {
   EXPECT_EQ(after[before.size() + 2], "9 6 4 w-9 4000000  0");
   after.resize(before.size());
   EXPECT_EQ(after, before);
+}
+
+TEST_P(LaterUpgradeTest, VersionFourKnowsNoQuarantinesYet) {
+  Open();
+  ASSERT_EQ(Raw()->Execute("DROP TABLE quarantines; PRAGMA user_version = 4"), absl::OkStatus());
+  const auto store = Open();
+  Store::Writer* writer = store->writer();
+  const auto places = [writer] {
+    std::vector<std::string> found;
+    EXPECT_TRUE(writer
+                    ->LoadQuarantines([&found](const Quarantine& quarantine) {
+                      found.push_back(quarantine.place);
+                    })
+                    .ok());
+    return found;
+  };
+  EXPECT_THAT(places(), IsEmpty());
+  ASSERT_TRUE(writer->Begin().ok());
+  EXPECT_EQ(writer->KeepQuarantine({"node-1/cpu", 3, 900, "it broke"}, 0), absl::OkStatus());
+  ASSERT_TRUE(writer->Commit().ok());
+  EXPECT_THAT(places(), ElementsAre("node-1/cpu"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, LaterUpgradeTest, testing::Values(2, 3));

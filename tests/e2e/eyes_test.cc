@@ -26,6 +26,7 @@ namespace modlab::e2e {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -229,6 +230,51 @@ TEST(EyesTest, LogsMayBeJson) {
   }
   EXPECT_GT(lines, 1);
   EXPECT_TRUE(told) << "no line about the lost attempt";
+}
+
+TEST(EyesTest, WhatUsersAndWorkersDoIsLogged) {
+  Cluster cluster;
+  cluster.StartCoordinator(2, {"--log-format", "json"});
+  cluster.StartWorker(/*gang=*/1);
+  const std::string sweep = cluster.Submit(Endless("logged"));
+  const auto await = [&](const char* state) {
+    ASSERT_TRUE(cluster.WaitForSweep(sweep, [&](const Json& view) { return view[state] == 1; }));
+  };
+  await("running");
+  EXPECT_EQ(cluster.Modlab({"pause", sweep}).exit_code, 0);
+  await("queued");
+  EXPECT_EQ(cluster.Modlab({"resume", sweep}).exit_code, 0);
+  EXPECT_EQ(cluster.Modlab({"set", sweep, "--priority", "3"}).exit_code, 0);
+  EXPECT_EQ(cluster.Modlab({"extend", sweep, "model_seed=7"}).exit_code, 0);
+  EXPECT_EQ(cluster.Modlab({"cancel", sweep, "--where", "model_seed=7"}).exit_code, 0);
+  EXPECT_EQ(cluster.Modlab({"cancel", sweep}).exit_code, 0);
+  EXPECT_EQ(cluster.Modlab({"workers", "drain", "worker-1", "--wait"}).exit_code, 0);
+
+  std::vector<std::string> said;
+  const std::string log = ReadFile(cluster.dir() + "/modlabd-1.log");
+  const std::vector<std::string> texts = absl::StrSplit(log, '\n');
+  for (const std::string& text : texts) {
+    const Json line = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!line.is_object()) continue;
+    const std::string about = line.contains("sweep")    ? line["sweep"]
+                              : line.contains("worker") ? line["worker"]
+                                                        : Json("");
+    said.push_back(about + ": " + std::string(line["message"]));
+    if (said.back() == sweep + ": submitted: 1 new jobs, 0 shared, 0 queued again") {
+      EXPECT_TRUE(line.contains("user"));
+    }
+  }
+  for (const char* what : {"worker-1: connected, 1 slots on ", "worker-1: asked to drain",
+                           "worker-1: drains", "worker-1: disconnected"}) {
+    EXPECT_THAT(said, Contains(StartsWith(what)));
+  }
+  for (const char* what :
+       {"submitted: 1 new jobs, 0 shared, 0 queued again", "policy changed: paused",
+        "policy changed: resumed", "policy changed: priority 3",
+        "extended: 1 new jobs, 0 shared, 0 queued again", "1 of its jobs cancelled",
+        "cancelled: 1 jobs"}) {
+    EXPECT_THAT(said, Contains(sweep + ": " + what));
+  }
 }
 
 }  // namespace

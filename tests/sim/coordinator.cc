@@ -174,8 +174,10 @@ void Coordinator::Start() {
       late_writer_->DelayCommits();
       writer = late_writer_.get();
     }
+    EngineCore::Options options = options_;
+    if (sabotage_.leases_never_stall) options.queue.stall_us = 0;
     core_ =
-        std::make_unique<EngineCore>(store_.get(), writer, artifacts_.get(), options_, clock_us());
+        std::make_unique<EngineCore>(store_.get(), writer, artifacts_.get(), options, clock_us());
     if (!core_->Load(clock_us()).ok()) core_.reset();
   }
   if (disk_.crashed()) return;  // NoticeCrash() comes

@@ -69,6 +69,8 @@ class Coordinator {
     bool takes_old_reports = false;
     // Workers that are lost are never missed.
     bool leases_never_end = false;
+    // Workers that get nowhere are let do so.
+    bool leases_never_stall = false;
     // Uploads are named before they are registered.
     bool names_before_registering = false;
   };

@@ -20,6 +20,7 @@ constexpr int64_t kEndsWithinUs = 180 * kMinuteUs;
 
 EngineCore::Options EngineOptions() {
   EngineCore::Options options;
+  options.queue.stall_us = 120 * kSecondUs;
   options.queue.quarantine_first_us = 20 * kSecondUs;
   options.queue.quarantine_max_us = 300 * kSecondUs;
   options.garbage_interval_us = 20 * kSecondUs;
@@ -83,6 +84,7 @@ void Installation::ChooseTrouble() {
   trouble_.partitions = maybe();
   trouble_.clock_jumps = maybe();
   trouble_.bad_machines = maybe();
+  trouble_.hangs = maybe();
   if (maybe()) trouble_.weather.late = 0.1;
   if (random_.Chance(0.2)) trouble_.weather.very_late = 0.005;
   if (maybe()) trouble_.weather.lost = 0.1;
@@ -133,7 +135,7 @@ void Installation::StrikeLater() {
 
 void Installation::Strike() {
   Worker* const worker = random_.Pick(workers_).get();
-  switch (random_.Below(11)) {
+  switch (random_.Below(12)) {
     case 0:
       if (trouble_.disk_crashes) coordinator_.disk()->CrashAfter(random_.Between(0, 60));
       break;
@@ -200,6 +202,11 @@ void Installation::Strike() {
       if (!trouble_.streams_break) break;
       witness_.Say(worker->name() + " loses its stream");
       worker->BreakStream();
+      break;
+    case 10:
+      if (!trouble_.hangs) break;
+      witness_.Say("a slot of " + worker->name() + " hangs");
+      worker->HangASlot();
       break;
     default:
       if (!trouble_.partitions) break;
@@ -291,6 +298,7 @@ Outcome Installation::Sum() const {
     counts["worker killed"] += worker->counts().kills;
     counts["worker drained"] += worker->counts().drains;
     counts["worker poisoned"] += worker->counts().poisoned;
+    counts["slot hung"] += worker->counts().hangs;
     counts["resumed from a checkpoint"] += worker->counts().checkpoints_fetched;
   }
   const Network::Counts& network = *const_cast<Network&>(network_).counts();

@@ -54,6 +54,7 @@ class Installation {
     bool partitions = false;
     bool clock_jumps = false;
     bool bad_machines = false;
+    bool hangs = false;
     Network::Weather weather;
   };
 

@@ -45,7 +45,7 @@ std::string PolicyCheck::Turn(const std::vector<v1::SweepLoad>& loads, bool by_u
     if (load.policy().paused() && load.running() > old->second.running()) {
       return absl::StrCat("jobs of a paused sweep were started: ", Show(load));
     }
-    if (places_are_avoided_ || load.slots() <= old->second.slots()) continue;
+    if (load.slots() <= old->second.slots()) continue;
     // A slot was given to it in this turn; who else still waits for one?
     for (const auto& [other_id, other] : now) {
       if (other_id == id || !Wants(other)) continue;

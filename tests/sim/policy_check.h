@@ -17,13 +17,10 @@ class PolicyCheck {
   // The loads after a turn. `by_users`: users changed something in it, or it is the
   // first; then it is only remembered. Returns what is wrong, or "".
   std::string Turn(const std::vector<v1::SweepLoad>& loads, bool by_users);
-  // Where jobs may avoid places, what waits need not be what the worker could take.
-  void set_places_are_avoided(bool avoided) { places_are_avoided_ = avoided; }
   void Forget() { before_.clear(); }
 
  private:
   std::map<std::string, v1::SweepLoad> before_;
-  bool places_are_avoided_ = false;
 };
 
 }  // namespace sim

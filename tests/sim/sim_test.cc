@@ -84,6 +84,12 @@ TEST_F(SimTest, LeasesThatNeverEndAreCaught) {
   EXPECT_GT(Caught(sabotage, 30), 0u);
 }
 
+TEST_F(SimTest, JobsThatHangForEverAreCaught) {
+  Coordinator::Sabotage sabotage;
+  sabotage.leases_never_stall = true;
+  EXPECT_GT(Caught(sabotage, 60), 0u);
+}
+
 TEST_F(SimTest, UploadsNamedBeforeTheyAreRegisteredAreCaught) {
   Coordinator::Sabotage sabotage;
   sabotage.names_before_registering = true;

@@ -9,12 +9,14 @@ namespace sim {
 namespace {
 
 constexpr int64_t kStepsAtOnce = 5;
+constexpr int64_t kLongUs = 1'000'000'000;
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Trainer>> SimTrainer::Create(
     const std::vector<v1::JobConfig>& configs, const std::vector<std::string>& checkpoints,
-    const Machine& machine, Process* process, Random* random, std::function<void()> kill) {
+    const Machine& machine, Process* process, Random* random, std::function<void()> kill,
+    std::function<bool()> hangs) {
   if (!process->alive()) return absl::InternalError("the process is dead");
   if (static_cast<int>(configs.size()) > machine.gang_max) {
     return absl::ResourceExhaustedError("the gang is too large");
@@ -35,18 +37,19 @@ absl::StatusOr<std::unique_ptr<Trainer>> SimTrainer::Create(
       return absl::InvalidArgumentError("checkpoints of different iterations");
     }
   }
-  return std::unique_ptr<Trainer>(
-      new SimTrainer(std::move(models), machine, process, random, std::move(kill)));
+  return std::unique_ptr<Trainer>(new SimTrainer(std::move(models), machine, process, random,
+                                                 std::move(kill), std::move(hangs)));
 }
 
 SimTrainer::SimTrainer(std::vector<Model> models, const Machine& machine, Process* process,
-                       Random* random, std::function<void()> kill)
+                       Random* random, std::function<void()> kill, std::function<bool()> hangs)
     : models_(std::move(models)),
       gone_(models_.size(), false),
       machine_(machine),
       process_(process),
       random_(random),
-      kill_(std::move(kill)) {
+      kill_(std::move(kill)),
+      hangs_(std::move(hangs)) {
   progress_.iteration = models_.front().iteration();
   progress_.iterations_per_second = 1e6 / static_cast<double>(machine.step_us);
 }
@@ -63,6 +66,12 @@ void SimTrainer::ForEach(const std::function<void(int, Model*)>& visit) {
 
 bool SimTrainer::GoOn(int64_t delay_us, GangObserver* observer) {
   if (!process_->Sleep(delay_us)) return false;
+  if (hangs_()) {
+    while (process_->Sleep(kLongUs)) {
+    }
+    return false;
+  }
+  ++progress_.pulse;
   if (checkpoints_requested_) {
     checkpoints_requested_ = false;
     ForEach([&](int i, Model* model) {
@@ -92,7 +101,7 @@ absl::Status SimTrainer::Run(GangObserver* observer) {
       if (!model->at_its_fate()) return;
       if (model->fate() == Fate::kKillsItsWorker) {
         kill_();
-        process_->Sleep(1'000'000'000);
+        process_->Sleep(kLongUs);
         return;
       }
       v1::Failure failure;

@@ -31,10 +31,12 @@ struct Machine {
 // Its calls come from fibers of `process`.
 class SimTrainer : public Trainer {
  public:
-  // As Trainer::Create(). `kill` is what a job does that kills its worker.
+  // As Trainer::Create(). `kill` is what a job does that kills its worker; where `hangs` says so,
+  // its thread gets no further.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(
       const std::vector<v1::JobConfig>& configs, const std::vector<std::string>& checkpoints,
-      const Machine& machine, Process* process, Random* random, std::function<void()> kill);
+      const Machine& machine, Process* process, Random* random, std::function<void()> kill,
+      std::function<bool()> hangs);
 
   absl::Status Run(GangObserver* observer) override;
   void RequestCheckpoints() override { checkpoints_requested_ = true; }
@@ -43,7 +45,7 @@ class SimTrainer : public Trainer {
 
  private:
   SimTrainer(std::vector<Model> models, const Machine& machine, Process* process, Random* random,
-             std::function<void()> kill);
+             std::function<void()> kill, std::function<bool()> hangs);
 
   // Time passes; false if nobody is left, or the process is dead.
   bool GoOn(int64_t delay_us, GangObserver* observer);
@@ -57,6 +59,7 @@ class SimTrainer : public Trainer {
   Process* const process_;
   Random* const random_;
   const std::function<void()> kill_;
+  const std::function<bool()> hangs_;
   bool checkpoints_requested_ = false;
   GangProgress progress_;
 };

@@ -38,7 +38,7 @@ class Witness : public Observer {
   Witness(uint64_t seed, Trace trace) : trace_(std::move(trace)), random_(seed) {}
   // Before anything happens.
   void set_coordinator(Coordinator* coordinator) { coordinator_ = coordinator; }
-  void set_places_are_avoided(bool avoided) { policy_.set_places_are_avoided(avoided); }
+  void set_places_are_avoided(bool avoided) { places_are_avoided_ = avoided; }
 
   // What was first found to be wrong; "" if nothing was.
   const std::string& verdict() const { return verdict_; }
@@ -89,6 +89,8 @@ class Witness : public Observer {
   void CheckLease(const std::string& worker_id, const v1::Lease& lease);
   // In this turn.
   bool GaveLeases() const;
+  // Some jobs may, so that what waits need not be what a worker could take.
+  bool JobsAvoidPlaces() const;
   void CompareQueueWithStore();
   bool MayBeGone(int64_t job_id) const;
 
@@ -110,6 +112,7 @@ class Witness : public Observer {
   std::map<std::string, Heard> heard_;                                // by worker id
   std::map<std::pair<int64_t, int32_t>, std::string> lease_holders_;  // worker ids
   PolicyCheck policy_;
+  bool places_are_avoided_ = false;  // by jobs that were forced
   int64_t started_us_ = 0;
 };
 

@@ -12,6 +12,7 @@
 #include "worker/checkpoint_keeper.h"
 #include "worker/gang.h"
 #include "worker/gang_runner.h"
+#include "worker/hang_watch.h"
 #include "worker/session.h"
 
 namespace modlab {
@@ -22,6 +23,7 @@ namespace {
 constexpr int64_t kBurstUs = 20'000;
 constexpr int64_t kLastWordsUs = 1'000'000;
 constexpr int64_t kForeverUs = 100'000'000'000;
+constexpr std::chrono::seconds kSlotHangsAfter{60};
 
 }  // namespace
 
@@ -107,11 +109,17 @@ void Worker::Start() {
       life->session.get(), life->keeper.get(),
       [this, process](const std::vector<v1::JobConfig>& configs,
                       const std::vector<std::string>& checkpoints) {
-        return SimTrainer::Create(configs, checkpoints, options_.machine, process, &random_,
-                                  [this, process] {
-                                    ++counts_.poisoned;
-                                    process->After(0, [this] { Kill(5'000'000); });
-                                  });
+        return SimTrainer::Create(
+            configs, checkpoints, options_.machine, process, &random_,
+            [this, process] {
+              ++counts_.poisoned;
+              process->After(0, [this] { Kill(5'000'000); });
+            },
+            [this] {
+              if (!std::exchange(hangs_, false)) return false;
+              ++counts_.hangs;
+              return true;
+            });
       },
       upload,
       [this, life](const v1::TrainingCheckpoint& checkpoint,
@@ -125,6 +133,7 @@ void Worker::Start() {
     process->Spawn([this, life, slot] { RunSlot(life, slot); });
   }
   if (options_.checkpoint_us > 0) process->Spawn([this, life] { AskForCheckpoints(life); });
+  process->Spawn([this, life] { LookForHangs(life); });
   process->Spawn([this, life] { RunMain(life); });
 }
 
@@ -294,6 +303,17 @@ void Worker::AskForCheckpoints(Life* life) {
   const int64_t turn_us = options_.checkpoint_us / options_.slots;
   for (size_t slot = 0; life->process->Sleep(turn_us); slot = (slot + 1) % life->gangs.size()) {
     if (life->gangs[slot] != nullptr) life->gangs[slot]->RequestCheckpoints();
+  }
+}
+
+// As Slots: it is ended, and started again.
+void Worker::LookForHangs(Life* life) {
+  std::vector<HangWatch> watches(life->gangs.size(), HangWatch(kSlotHangsAfter));
+  while (life->process->Sleep(5'000'000)) {
+    const HangWatch::TimePoint now{std::chrono::microseconds(agenda_->now_us())};
+    for (size_t slot = 0; slot < watches.size(); ++slot) {
+      if (watches[slot].Look(life->gangs[slot], *life->session, now)) life->terminating = true;
+    }
   }
 }
 

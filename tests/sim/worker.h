@@ -40,6 +40,7 @@ class Worker {
     int64_t kills = 0;
     int64_t drains = 0;
     int64_t poisoned = 0;  // killed by a job
+    int64_t hangs = 0;     // of a slot's thread
     int64_t checkpoints_fetched = 0;
   };
 
@@ -56,6 +57,9 @@ class Worker {
   void Terminate();
   // SIGSTOP, and SIGCONT after so long.
   void StandStill(int64_t duration_us);
+  // The thread of the next slot that has something to compute gets no further, while all
+  // others go on.
+  void HangASlot() { hangs_ = true; }
   // The stream breaks.
   void BreakStream();
   Machine* machine() { return &options_.machine; }
@@ -74,6 +78,7 @@ class Worker {
   void Hear(Life* life, const v1::CoordinatorView& view);
   void RunSlot(Life* life, int slot);
   void AskForCheckpoints(Life* life);
+  void LookForHangs(Life* life);
   void RunMain(Life* life);
   absl::StatusOr<std::string> Upload(Life* life, const std::string& content,
                                      const TryAgain& try_again);
@@ -87,6 +92,7 @@ class Worker {
   Options options_;
   Random random_;
   Counts counts_;
+  bool hangs_ = false;
   std::unique_ptr<Life> life_;
 };
 
