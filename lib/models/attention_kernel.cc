@@ -80,24 +80,25 @@ class Head {
   // queries, keys and values begin at these.
   MODLAB_INLINE void Load(const Number* query, const Number* key, const Number* value,
                           int64_t first) {
-    Gather(query, first, &query_);
-    Gather(key, first, &key_);
-    Gather(value, first, &value_);
+    Gather(query, row(), first, &query_);
+    Gather(key, row(), first, &key_);
+    Gather(value, row(), first, &value_);
   }
 
-  MODLAB_INLINE void Forward(Number* output, int64_t first) {
+  // Rows of the output are `stride` apart.
+  MODLAB_INLINE void Forward(Number* output, int64_t stride, int64_t first) {
     Weigh();
     Multiply(width_, length_, length_, OfToken(value_), FromToken(weight_), output_.data());
-    Scatter(output_, first, output);
+    Scatter(output_, first, stride, output);
   }
 
-  MODLAB_INLINE void Backward(const Number* output_gradient, Number* query_gradient,
+  MODLAB_INLINE void Backward(const Number* output_gradient, int64_t stride, Number* query_gradient,
                               Number* key_gradient, Number* value_gradient, int64_t first) {
     Weigh();
-    Gather(output_gradient, first, &output_);
+    Gather(output_gradient, stride, first, &output_);
     Multiply(length_, length_, width_, OfFeature(output_), OfFeature(value_), change_.data());
     Multiply(width_, length_, length_, OfToken(output_), ToToken(weight_), value_.data());
-    Scatter(value_, first, value_gradient);
+    Scatter(value_, first, row(), value_gradient);
     // From the gradient by the weights that by the scores, as softmax has it.
     for (int64_t i = 0; i < length_; ++i) {
       Lines* const change = change_.data() + i * length_;
@@ -107,9 +108,9 @@ class Head {
       for (int64_t j = 0; j < length_; ++j) change[j].of = weight[j].of * (change[j].of - mean);
     }
     Multiply(width_, length_, length_, OfToken(key_), FromToken(change_), output_.data());
-    Scatter(output_, first, query_gradient);
+    Scatter(output_, first, row(), query_gradient);
     Multiply(width_, length_, length_, OfToken(query_), ToToken(change_), output_.data());
-    Scatter(output_, first, key_gradient);
+    Scatter(output_, first, row(), key_gradient);
   }
 
  private:
@@ -132,33 +133,37 @@ class Head {
     return {block.data(), 1, length_};
   }
 
-  // The lines' places past the last sample hold zeros, which do no harm.
-  MODLAB_INLINE void Gather(const Number* from, int64_t first, Block* to) const {
+  // Of rows that are dense.
+  int64_t row() const { return length_ * samples_; }
+
+  // Rows of `from` are `stride` apart. The lines' places past the last sample hold zeros,
+  // which do no harm.
+  MODLAB_INLINE void Gather(const Number* from, int64_t stride, int64_t first, Block* to) const {
     const int64_t count = std::min(kSamples, samples_ - first);
-    if (count == kSamples) {
-      for (Lines& line : *to) {
-        std::memcpy(&line, from + first, kLineBytes);
-        from += samples_;
-      }
-    } else {
-      for (Lines& line : *to) {
-        for (int64_t s = 0; s < kSamples; ++s) line.of[s] = s < count ? from[first + s] : Number{};
-        from += samples_;
+    for (int64_t d = 0; d < width_; ++d) {
+      for (int64_t n = 0; n < length_; ++n) {
+        const Number* const begin = from + d * stride + n * samples_ + first;
+        Lines& line = (*to)[d * length_ + n];
+        if (count == kSamples) {
+          std::memcpy(&line, begin, kLineBytes);
+        } else {
+          for (int64_t s = 0; s < kSamples; ++s) line.of[s] = s < count ? begin[s] : Number{};
+        }
       }
     }
   }
 
-  MODLAB_INLINE void Scatter(const Block& from, int64_t first, Number* to) const {
+  MODLAB_INLINE void Scatter(const Block& from, int64_t first, int64_t stride, Number* to) const {
     const int64_t count = std::min(kSamples, samples_ - first);
-    if (count == kSamples) {
-      for (const Lines& line : from) {
-        std::memcpy(to + first, &line, kLineBytes);
-        to += samples_;
-      }
-    } else {
-      for (const Lines& line : from) {
-        for (int64_t s = 0; s < count; ++s) to[first + s] = line.of[s];
-        to += samples_;
+    for (int64_t d = 0; d < width_; ++d) {
+      for (int64_t n = 0; n < length_; ++n) {
+        Number* const begin = to + d * stride + n * samples_ + first;
+        const Lines& line = from[d * length_ + n];
+        if (count == kSamples) {
+          std::memcpy(begin, &line, kLineBytes);
+        } else {
+          for (int64_t s = 0; s < count; ++s) begin[s] = line.of[s];
+        }
       }
     }
   }
@@ -196,8 +201,8 @@ class Head {
 
 template <typename Number>
 MODLAB_INLINE void Forward(const AttentionShape& shape, int64_t samples, const Number* projected,
-                           Number* joined) {
-  const int64_t head_size = shape.width * shape.length * samples;
+                           Number* joined, int64_t joined_stride) {
+  const int64_t row = shape.length * samples, head_size = shape.width * row;
   const int64_t size = shape.queries() * shape.length * samples;
   Head<Number> head(shape, samples);
   for (int64_t m = 0; m < shape.modules; ++m) {
@@ -205,19 +210,22 @@ MODLAB_INLINE void Forward(const AttentionShape& shape, int64_t samples, const N
       const Number* const query = projected + (m * shape.heads + i) * head_size;
       for (int64_t first = 0; first < samples; first += head.kSamples) {
         head.Load(query, query + size, query + 2 * size, first);
-        head.Forward(joined, first);
+        head.Forward(joined, joined_stride, first);
       }
-      joined += head_size;
+      joined += shape.width * joined_stride;
     }
-    std::copy_n(projected + 3 * size + m * head_size, head_size, joined);
-    joined += head_size;
+    const Number* from = projected + 3 * size + m * head_size;
+    for (int64_t d = 0; d < shape.width; ++d, from += row, joined += joined_stride) {
+      std::copy_n(from, row, joined);
+    }
   }
 }
 
 template <typename Number>
 MODLAB_INLINE void Backward(const AttentionShape& shape, int64_t samples, const Number* projected,
-                            const Number* joined_gradient, Number* projected_gradient) {
-  const int64_t head_size = shape.width * shape.length * samples;
+                            const Number* joined_gradient, int64_t joined_stride,
+                            Number* projected_gradient) {
+  const int64_t row = shape.length * samples, head_size = shape.width * row;
   const int64_t size = shape.queries() * shape.length * samples;
   Head<Number> head(shape, samples);
   for (int64_t m = 0; m < shape.modules; ++m) {
@@ -227,12 +235,15 @@ MODLAB_INLINE void Backward(const AttentionShape& shape, int64_t samples, const 
       Number* const gradient = projected_gradient + offset;
       for (int64_t first = 0; first < samples; first += head.kSamples) {
         head.Load(query, query + size, query + 2 * size, first);
-        head.Backward(joined_gradient, gradient, gradient + size, gradient + 2 * size, first);
+        head.Backward(joined_gradient, joined_stride, gradient, gradient + size,
+                      gradient + 2 * size, first);
       }
-      joined_gradient += head_size;
+      joined_gradient += shape.width * joined_stride;
     }
-    std::copy_n(joined_gradient, head_size, projected_gradient + 3 * size + m * head_size);
-    joined_gradient += head_size;
+    Number* to = projected_gradient + 3 * size + m * head_size;
+    for (int64_t d = 0; d < shape.width; ++d, to += row, joined_gradient += joined_stride) {
+      std::copy_n(joined_gradient, row, to);
+    }
   }
 }
 
@@ -240,24 +251,26 @@ MODLAB_INLINE void Backward(const AttentionShape& shape, int64_t samples, const 
 
 MODLAB_VECTOR_CLONES
 void AttentionForward(const AttentionShape& shape, int64_t samples, const float* projected,
-                      float* joined) {
-  Forward(shape, samples, projected, joined);
+                      float* joined, int64_t joined_stride) {
+  Forward(shape, samples, projected, joined, joined_stride);
 }
 
 void AttentionForward(const AttentionShape& shape, int64_t samples, const double* projected,
-                      double* joined) {
-  Forward(shape, samples, projected, joined);
+                      double* joined, int64_t joined_stride) {
+  Forward(shape, samples, projected, joined, joined_stride);
 }
 
 MODLAB_VECTOR_CLONES
 void AttentionBackward(const AttentionShape& shape, int64_t samples, const float* projected,
-                       const float* joined_gradient, float* projected_gradient) {
-  Backward(shape, samples, projected, joined_gradient, projected_gradient);
+                       const float* joined_gradient, int64_t joined_stride,
+                       float* projected_gradient) {
+  Backward(shape, samples, projected, joined_gradient, joined_stride, projected_gradient);
 }
 
 void AttentionBackward(const AttentionShape& shape, int64_t samples, const double* projected,
-                       const double* joined_gradient, double* projected_gradient) {
-  Backward(shape, samples, projected, joined_gradient, projected_gradient);
+                       const double* joined_gradient, int64_t joined_stride,
+                       double* projected_gradient) {
+  Backward(shape, samples, projected, joined_gradient, joined_stride, projected_gradient);
 }
 
 }  // namespace modlab

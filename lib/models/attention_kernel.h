@@ -24,19 +24,23 @@ struct AttentionShape {
   int64_t joined_rows() const { return queries() + modules * width; }
 };
 
-// `projected` [projected_rows(), T] -> `joined` [joined_rows(), T]. The weight of token
-// j for token i != j is the softmax over j of query i times key j. Thread-safe. The
-// bits depend on nothing but the arguments and the kind of processor.
+// `projected` [projected_rows(), T] -> `joined` [joined_rows(), T], whose rows are
+// `joined_stride` apart. The weight of token j for token i != j is the softmax over j of query
+// i times key j. Thread-safe. The bits depend on nothing but the arguments and the kind of
+// processor.
 void AttentionForward(const AttentionShape& shape, int64_t samples, const float* projected,
-                      float* joined);
+                      float* joined, int64_t joined_stride);
 void AttentionForward(const AttentionShape& shape, int64_t samples, const double* projected,
-                      double* joined);
+                      double* joined, int64_t joined_stride);
 
-// The gradient by `projected`, from that by `joined`. Thread-safe.
+// The gradient by `projected`, from that by `joined`, whose rows are `joined_stride` apart.
+// Thread-safe.
 void AttentionBackward(const AttentionShape& shape, int64_t samples, const float* projected,
-                       const float* joined_gradient, float* projected_gradient);
+                       const float* joined_gradient, int64_t joined_stride,
+                       float* projected_gradient);
 void AttentionBackward(const AttentionShape& shape, int64_t samples, const double* projected,
-                       const double* joined_gradient, double* projected_gradient);
+                       const double* joined_gradient, int64_t joined_stride,
+                       double* projected_gradient);
 
 }  // namespace modlab
 

@@ -1,5 +1,7 @@
 #include "lib/models/mha_model.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -20,6 +22,56 @@ int64_t InputDim(const v1::JobConfig& config) {
   return (config.search_version() == 2 ? 6 : 4) * int64_t{config.rules()};
 }
 
+// A batch whose samples are in tiles, as AttentionInput has them.
+class Tiles {
+ public:
+  // `rows`: that are made of each token.
+  Tiles(const Batch& batch, int64_t rows) : length_(batch.length) {
+    const int64_t all = batch.columns() / length_;
+    samples_ = batch.rule.is_cpu() ? SamplesOf(all, rows * length_) : all;
+    const int64_t inputs = batch.input.size(1), rules = batch.rule.size(1);
+    tokens_ = at::cat({Turn(batch.input, {length_, -1, samples_}),
+                       Turn(batch.rule, {length_, -1, samples_})},
+                      1)
+                  .reshape({batch.jobs(), inputs + rules, batch.columns()});
+    batch_ = {tokens_.narrow(1, 0, inputs), tokens_.narrow(1, inputs, rules), {}, length_};
+  }
+
+  int64_t samples() const { return samples_; }  // of a tile
+  const Batch& batch() const { return batch_; }
+  const at::Tensor& tokens() const { return tokens_; }  // [J, C + R, T] inputs and rules
+
+  // [J, F, T] as the samples stood in the batch.
+  at::Tensor Restore(const at::Tensor& features) const {
+    return Turn(features, {-1, length_, samples_}).reshape(features.sizes());
+  }
+
+ private:
+  // Numbers of a tile that the cache shall hold.
+  static constexpr int64_t kNumbersMax = 160'000;
+  // Less is not worth a tile.
+  static constexpr int64_t kSamplesMin = 8;
+
+  // The largest divisor of `all` by which a tile is small enough; all, if it is too small.
+  static int64_t SamplesOf(int64_t all, int64_t numbers) {
+    for (int64_t n = std::min(all, kNumbersMax / numbers); n >= kSamplesMin; --n) {
+      if (all % n == 0) return n;
+    }
+    return all;
+  }
+
+  // Columns, by three indices, with the first two swapped.
+  static at::Tensor Turn(const at::Tensor& features, const std::array<int64_t, 3>& sizes) {
+    return features.view({features.size(0), features.size(1), sizes[0], sizes[1], sizes[2]})
+        .transpose(2, 3);
+  }
+
+  int64_t length_;
+  int64_t samples_;
+  at::Tensor tokens_;
+  Batch batch_;
+};
+
 class MhaNetwork : public Network {
  public:
   // `router` is null for MONOLITHIC, which is one module.
@@ -36,12 +88,17 @@ class MhaNetwork : public Network {
   }
 
   Output Forward(const Batch& batch) const override {
-    return mixture_.Decode(batch, /*rule_code=*/{}, Hidden(batch));
+    const Tiles tiles(batch, project_.size(1));
+    Output output = mixture_.Decode(tiles.batch(), /*rule_code=*/{}, Hidden(tiles));
+    output.prediction = tiles.Restore(output.prediction);
+    if (output.p.defined()) output.p = tiles.Restore(output.p);
+    return output;
   }
 
   at::Tensor Route(const Batch& batch) const override {
-    return mixture_.Route(batch, /*rule_code=*/{},
-                          router_->needs_modules() ? Hidden(batch) : at::Tensor());
+    const Tiles tiles(batch, project_.size(1));
+    return tiles.Restore(mixture_.Route(tiles.batch(), /*rule_code=*/{},
+                                        router_->needs_modules() ? Hidden(tiles) : at::Tensor()));
   }
 
  private:
@@ -73,15 +130,14 @@ class MhaNetwork : public Network {
   }
 
   // What the modules compute before their last layer, [J, M I, T].
-  at::Tensor Hidden(const Batch& batch) const {
+  at::Tensor Hidden(const Tiles& tiles) const {
     const at::Tensor encoded = Layer({Get("encoder.0.weight"),
                                       Get("encoder.0.bias"),
-                                      at::cat({batch.input, batch.rule}, 1),
+                                      tiles.tokens(),
                                       /*relu=*/true,
                                       {}});
-    const AttentionShape shape{modules_, heads_, head_width_, batch.length};
-    const at::Tensor joined =
-        Attend(Layer({project_, project_bias_, encoded, /*relu=*/false, {}}), shape);
+    const AttentionShape shape{modules_, heads_, head_width_, tiles.batch().length};
+    const at::Tensor joined = Attend({project_, project_bias_, encoded, tiles.samples()}, shape);
     return Layer({first_, first_bias_, joined, /*relu=*/true, {}});
   }
 
