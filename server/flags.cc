@@ -18,6 +18,8 @@ namespace {
 
 constexpr int32_t kRetriesMax = 1000;
 constexpr double kGibMax = 1e6;
+// The log is written into the database at about this size, which may grow by as much.
+constexpr int64_t kReserveBytes = int64_t{32} << 20;
 
 int64_t GibToBytes(double gib) { return std::llround(gib * 1024.0 * 1024.0 * 1024.0); }
 
@@ -150,6 +152,7 @@ StoreOptions OpenOptions(const Flags& flags) {
 Artifacts::Options ArtifactsOptions(const Flags& flags) {
   Artifacts::Options options;
   options.total_bytes_max = GibToBytes(flags.artifacts_max_gib);
+  options.reserve_bytes = kReserveBytes;
   return options;
 }
 
