@@ -203,8 +203,8 @@ class Store::Writer {
   virtual absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) = 0;
   virtual absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) = 0;
   virtual absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) = 0;
-  // The job that stands for a config: its newest replicate that is neither
-  // FAILED nor CANCELLED, else the newest.
+  // The job that stands for a config: its first replicate that has a result, which later
+  // ones only check; else its newest that is neither FAILED nor CANCELLED; else the newest.
   virtual absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) = 0;
   // Makes a QUEUED job; returns its id. Records the event.
   virtual absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) = 0;
