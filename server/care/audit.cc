@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "lib/config/words.h"
@@ -154,10 +155,13 @@ class Auditor {
       status = Tolerate(AuditJob(id), absl::StrCat("job ", id));
       if (status.ok()) status = findings_.Advance();
       if (!status.ok()) return status;
+    const absl::StatusOr<std::vector<std::string>> repeated = ReadRepeatedKeys(snapshot_);
+    if (!repeated.ok()) return Tolerate(repeated.status(), "jobs");
+    for (const std::string& key : *repeated) repeated_.emplace(key, Repeated());
     }
     v1::AuditSummary* summary = findings_.summary();
     summary->set_jobs(static_cast<int64_t>(ids->size()));
-    summary->set_configs(summary->jobs() + missing_);
+    summary->set_configs(summary->jobs() - summary->repeats() + missing_);
     return absl::OkStatus();
   }
 
@@ -182,6 +186,13 @@ class Auditor {
     if (!AuditConfig(job, older, &findings_)) return absl::OkStatus();
     v1::AuditSummary* summary = findings_.summary();
     if (AuditResult(job, &findings_)) summary->set_results(summary->results() + 1);
+    v1::AuditSummary* summary = findings_.summary();
+    // Few configs have several jobs; of the others nothing need be kept.
+    const auto repeated = repeated_.find(job.job_key());
+    Repeated* const others = repeated == repeated_.end() ? nullptr : &repeated->second;
+    if (others != nullptr && std::exchange(others->counted, true)) {
+      summary->set_repeats(summary->repeats() + 1);
+    }
     CurveCheck curve(job, &findings_);
     status = ScanCurveRows(snapshot_, id, [&](const CurveRow& row) {
       curve.Add(row);
@@ -303,9 +314,16 @@ class Auditor {
   Findings findings_;
   Connection* const snapshot_;
   ArtifactCheck artifacts_;
-  int64_t first_with_events_ = 0;   // the first job that must have them
-  int64_t missing_ = 0;             // configs without a job
-  std::set<std::string> of_sweep_;  // artifacts of the audited sweep
+  int64_t first_with_events_ = 0;                        // the first job that must have them
+  int64_t missing_ = 0;                                  // configs without a job
+  absl::flat_hash_map<std::string, Repeated> repeated_;  // by job key
+  std::set<std::string> of_sweep_;                       // artifacts of the audited sweep
+  // A config of several jobs.
+  struct Repeated {
+    bool counted = false;
+    bool has_result = false;
+  };
+
 };
 
 }  // namespace

@@ -79,11 +79,12 @@ absl::Status CheckStore(const Options& options, int* exit_code) {
       });
   if (!status.ok()) return status;
   std::printf(
-      "%lld sweeps, %lld jobs: %lld configs gave %lld results, %lld points, %lld "
+      "%lld sweeps, %lld jobs: %lld configs gave %lld results (%lld jobs more repeat some of "
+      "them), %lld points, %lld "
       "artifacts; %lld jobs not finished, failed or cancelled. %s\n",
       Wide(summary.sweeps()), Wide(summary.jobs()), Wide(summary.configs()),
-      Wide(summary.results()), Wide(summary.points()), Wide(summary.artifacts()),
-      Wide(summary.incomplete()),
+      Wide(summary.results()), Wide(summary.repeats()), Wide(summary.points()),
+      Wide(summary.artifacts()), Wide(summary.incomplete()),
       summary.damaged() == 0 ? "Nothing is damaged."
                              : absl::StrCat("DAMAGED: ", summary.damaged(), " findings.").c_str());
   if (summary.damaged() > 0) {
