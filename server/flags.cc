@@ -120,9 +120,11 @@ void AddFlags(CLI::App* app, Flags* flags) {
            }
          },
          "Where to serve /metrics (Prometheus), /healthz and /readyz over HTTP; they only tell "
-         "how much there is of what, but to everyone who reaches them, without TLS or tokens: for "
-         "trusted networks only. Without it: nowhere")
+         "how much there is of what, but to everyone who reaches them, without TLS or tokens: an "
+         "address that other machines can reach needs --metrics-insecure. Without it: nowhere")
       ->type_name("HOST:PORT");
+  app->add_flag("--metrics-insecure", flags->metrics_insecure,
+                "Serve --metrics on a network, to everyone who can reach it");
   app->add_option("--log-level", flags->log_level, "What to log on standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
       ->capture_default_str();
@@ -131,6 +133,16 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_flag("--exit-with-parent", flags->exit_with_parent,
                 "Stop when the process that started this one ends");
+}
+
+absl::Status CheckMetrics(const Flags& flags) {
+  if (!flags.metrics.has_value() || flags.metrics->is_local()) return absl::OkStatus();
+  // Who may do everything may look as well.
+  if (flags.metrics_insecure || flags.security.insecure) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--metrics: other machines can reach ", flags.metrics->ToString(),
+      ", and metrics have neither TLS nor tokens. Serve them at 127.0.0.1:PORT, behind a proxy "
+      "say, or, where everyone who can reach them may read them, give --metrics-insecure"));
 }
 
 Engine::Options EngineOptions(const Flags& flags) {
