@@ -127,6 +127,8 @@ absl::StatusOr<int64_t> Engine::CancelSweep(const std::string& sweep) {
   request.set_sweep(sweep);
   absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, core_.store());
   if (!chosen.ok()) return chosen.status();
+  // It would be closed for nothing.
+  if (chosen->jobs.empty()) return 0;
   int64_t cancelled = 0;
   if (chosen->jobs.size() > kJobsAStep) {
     const absl::StatusOr<v1::CancelJobsResponse> most = CancelInSteps(*chosen);
