@@ -105,6 +105,9 @@ void AddCareCommands(CLI::App* app, std::function<absl::Status()>* action, int* 
       ->required();
   restore->footer(
       "Jobs that had not finished wait for workers again. Tokens are not part of a backup.\n"
+      "Attempts of unfinished jobs go on from 1,000 more, and numbers of new jobs from 10,000,000\n"
+      "more: what workers of before the backup still hold or report is thus never taken for what\n"
+      "is leased now.\n"
       "Example:\n  modlabd restore /backups/modlab-monday --data-dir /srv/modlab-again");
   restore->callback([=] { *action = [=] { return RestoreStore(*options); }; });
 
