@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/config/job_metrics.h"
 #include "lib/config/words.h"
@@ -103,9 +104,15 @@ class Comparer {
   RunComparison comparison_;
 };
 
+// A mere number ("cuda:0") says nothing of the kind.
+bool KindIsKnown(const v1::Provenance& provenance) {
+  return !absl::StartsWith(provenance.device_name(), "cuda:");
+}
+
 bool OneKind(const v1::Provenance& a, const v1::Provenance& b) {
-  return a.device() == b.device() && a.device_name() == b.device_name() &&
-         a.torch_version() == b.torch_version() && a.blas() == b.blas();
+  return KindIsKnown(a) && KindIsKnown(b) && a.device() == b.device() &&
+         a.device_name() == b.device_name() && a.torch_version() == b.torch_version() &&
+         a.blas() == b.blas();
 }
 
 }  // namespace

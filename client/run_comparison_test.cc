@@ -48,6 +48,20 @@ RunComparison Compare(const std::function<void(FinishedRun*)>& change) {
   return CompareRuns(Run(), other);
 }
 
+TEST(RunComparisonTest, GpusAreComparedByTheirKind) {
+  const auto one_kind = [](const char* a, const char* b) {
+    FinishedRun left = ::modlab::Run(), right = ::modlab::Run();
+    for (auto [run, name] : {std::pair(&left, a), std::pair(&right, b)}) {
+      run->job.mutable_result()->mutable_provenance()->set_device("cuda");
+      run->job.mutable_result()->mutable_provenance()->set_device_name(name);
+    }
+    return CompareRuns(left, right).one_kind;
+  };
+  EXPECT_TRUE(one_kind("NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-40GB"));
+  EXPECT_FALSE(one_kind("NVIDIA A100-SXM4-40GB", "Tesla V100-SXM2-16GB"));
+  EXPECT_FALSE(one_kind("cuda:0", "cuda:0")) << "a number is no kind";
+}
+
 TEST(RunComparisonTest, EqualRuns) {
   const RunComparison same = Compare([](FinishedRun* run) {
     // What may differ.

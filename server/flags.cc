@@ -18,6 +18,8 @@ namespace {
 
 constexpr int32_t kRetriesMax = 1000;
 constexpr double kGibMax = 1e6;
+// The log is written into the database at about this size, which may grow by as much.
+constexpr int64_t kReserveBytes = int64_t{32} << 20;
 
 int64_t GibToBytes(double gib) { return std::llround(gib * 1024.0 * 1024.0 * 1024.0); }
 
@@ -124,9 +126,11 @@ void AddFlags(CLI::App* app, Flags* flags) {
            }
          },
          "Where to serve /metrics (Prometheus), /healthz and /readyz over HTTP; they only tell "
-         "how much there is of what, but to everyone who reaches them, without TLS or tokens: for "
-         "trusted networks only. Without it: nowhere")
+         "how much there is of what, but to everyone who reaches them, without TLS or tokens: an "
+         "address that other machines can reach needs --metrics-insecure. Without it: nowhere")
       ->type_name("HOST:PORT");
+  app->add_flag("--metrics-insecure", flags->metrics_insecure,
+                "Serve --metrics on a network, to everyone who can reach it");
   app->add_option("--log-level", flags->log_level, "What to log on standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
       ->capture_default_str();
@@ -135,6 +139,16 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_flag("--exit-with-parent", flags->exit_with_parent,
                 "Stop when the process that started this one ends");
+}
+
+absl::Status CheckMetrics(const Flags& flags) {
+  if (!flags.metrics.has_value() || flags.metrics->is_local()) return absl::OkStatus();
+  // Who may do everything may look as well.
+  if (flags.metrics_insecure || flags.security.insecure) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--metrics: other machines can reach ", flags.metrics->ToString(),
+      ", and metrics have neither TLS nor tokens. Serve them at 127.0.0.1:PORT, behind a proxy "
+      "say, or, where everyone who can reach them may read them, give --metrics-insecure"));
 }
 
 Engine::Options EngineOptions(const Flags& flags) {
@@ -157,6 +171,7 @@ StoreOptions OpenOptions(const Flags& flags) {
 Artifacts::Options ArtifactsOptions(const Flags& flags) {
   Artifacts::Options options;
   options.total_bytes_max = GibToBytes(flags.artifacts_max_gib);
+  options.reserve_bytes = kReserveBytes;
   return options;
 }
 

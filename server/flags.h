@@ -8,6 +8,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/engine/engine.h"
@@ -30,6 +31,7 @@ struct Flags {
   double store_max_gib = 0.0;
   double artifacts_max_gib = 0.0;
   std::optional<ListenAddress> metrics;  // absent: none
+  bool metrics_insecure = false;
   std::string log_level = "info";
   std::string log_format = "text";
   bool exit_with_parent = false;
@@ -42,6 +44,9 @@ void AddFlags(CLI::App* app, Flags* flags);
 // `before`, changed as "worker_lost=4,diverged=1" says. INVALID_ARGUMENT names the
 // word and what is allowed.
 absl::StatusOr<Queue::Retries> ParseRetries(absl::string_view text, const Queue::Retries& before);
+
+// FAILED_PRECONDITION: others could reach the metrics, and nothing says that they may.
+absl::Status CheckMetrics(const Flags& flags);
 
 Engine::Options EngineOptions(const Flags& flags);
 StoreOptions OpenOptions(const Flags& flags);

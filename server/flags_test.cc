@@ -57,6 +57,21 @@ TEST(FlagsTest, MetricsAreServedWhereAsked) {
   EXPECT_THROW(Parse({"--log-format", "xml"}), CLI::ValidationError);
 }
 
+TEST(FlagsTest, MetricsOnANetworkHaveToBeWanted) {
+  for (const char* local : {"127.0.0.1:9100", "localhost:9100", "[::1]:9100"}) {
+    EXPECT_EQ(CheckMetrics(Parse({"--metrics", local})), absl::OkStatus()) << local;
+  }
+  EXPECT_EQ(CheckMetrics(Parse({})), absl::OkStatus());
+  for (const char* network : {"0.0.0.0:9100", "[::]:9100", "10.0.0.1:9100"}) {
+    const absl::Status refused = CheckMetrics(Parse({"--metrics", network}));
+    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << network;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("--metrics-insecure"));
+    for (const char* opt_in : {"--metrics-insecure", "--insecure"}) {
+      EXPECT_EQ(CheckMetrics(Parse({"--metrics", network, opt_in})), absl::OkStatus()) << opt_in;
+    }
+  }
+}
+
 TEST(FlagsTest, RetriesAreByCause) {
   const absl::StatusOr<Queue::Retries> retries =
       ParseRetries("worker_error=0,diverged=1,out_of_memory=1000", {});

@@ -89,13 +89,17 @@ absl::StatusOr<std::unique_ptr<StatusServer>> ServeStatus(const Flags& flags, En
       [engine, data_dir = flags.data_dir] { return ReadStatus(engine, data_dir); });
   if (!server.ok()) return server;
   address.port = (*server)->port();
-  spdlog::info("metrics, health and readiness at http://{}/{}", address.ToString(),
-               address.is_local() ? "" : ", for everyone who reaches it");
+  spdlog::info("metrics, health and readiness at http://{}/", address.ToString());
+  if (!address.is_local()) {
+    spdlog::warn("{} can be reached from other machines: EVERYONE who reaches it reads the metrics",
+                 address.ToString());
+  }
   return server;
 }
 
 int Run(const Flags& flags, const sigset_t& stop_signals) {
-  const absl::Status secure = CheckSecurity(flags.listen, flags.security, flags.data_dir);
+  absl::Status secure = CheckSecurity(flags.listen, flags.security, flags.data_dir);
+  if (secure.ok()) secure = CheckMetrics(flags);
   if (!secure.ok()) {
     Fail(secure);
     return kExitUsage;

@@ -102,8 +102,15 @@ absl::Status NoWeights(const v1::Job& job, bool best) {
         absl::StrCat("job ", job.id(), " kept no best checkpoint (validation_batches is ",
                      job.config().validation_batches(), "); without --best you get the last"));
   }
+  if (job.has_result()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "job ", job.id(),
+        " has finished, but its weights are not kept any more: they were pruned (`modlab prune`), "
+        "or left out of the backup that this store was restored from. To have them again, train "
+        "it again: submit a sweep of this config with --force"));
+  }
   return absl::FailedPreconditionError(
-      absl::StrCat("job ", job.id(), " has no checkpoint: it is ", StateName(job.state())));
+      absl::StrCat("job ", job.id(), " has no weights yet: it is ", StateName(job.state())));
 }
 
 absl::StatusOr<int> Get(const Options& options) {

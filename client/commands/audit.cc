@@ -66,6 +66,9 @@ std::string SummaryText(const v1::AuditSummary& summary) {
   std::string text = absl::StrCat(
       CountText(summary.sweeps(), "sweep"), ", ", CountText(summary.jobs(), "job"), ": ",
       CountText(summary.configs(), "config"), " gave ", CountText(summary.results(), "result"),
+      summary.repeats() > 0 ? absl::StrCat(" (", CountText(summary.repeats(), "job"),
+                                           " more repeat some of them: verify, --force)")
+                            : "",
       ", ", CountText(summary.points(), "point"), ", ", CountText(summary.artifacts(), "artifact"),
       " (", BytesText(summary.artifact_bytes()), ").");
   if (summary.incomplete() > 0) {

@@ -47,6 +47,10 @@ absl::StatusOr<int> Cancel(const Options& options) {
   request.set_sweep(options.sweep);
   auto response = (*connection)->Call(&v1::SweepService::Stub::CancelSweep, request);
   if (!response.ok()) return response.status();
+  if (response->sweep().cancelled_us() == 0) {
+    std::cout << response->sweep().id() << ": no job of it waits or runs; nothing was changed.\n";
+    return kExitOk;
+  }
   const v1::JobCounts& counts = response->sweep().counts();
   std::cout << response->sweep().id() << ": " << CountText(response->jobs_cancelled(), "job")
             << " cancelled";
@@ -67,7 +71,10 @@ void AddCancel(CLI::App* app, Action* action) {
   AddWhereOption(command, &options->where);
   AddConnectionOptions(command, &options->choice);
   command->footer(
-      "Example:\n  modlab cancel quickstart-2\n  modlab cancel quickstart --where rules=32");
+      "Cancelling a sweep is final: it cannot be extended, paused or retried any more; its file\n"
+      "can be submitted again, and what is finished is not trained again. With --where the sweep\n"
+      "stays, and `modlab retry` queues the jobs again. `modlab pause` stops all for a while.\n"
+      "\nExample:\n  modlab cancel quickstart-2\n  modlab cancel quickstart --where rules=32");
   command->callback([=] { *action = [=] { return Cancel(*options); }; });
 }
 

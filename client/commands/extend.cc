@@ -44,6 +44,8 @@ absl::StatusOr<int> Extend(const Options& options) {
   const v1::JobCounts& counts = response->sweep().counts();
   if (counts.queued() + counts.running() == 0) {
     std::cout << "All of them have finished: modlab results " << id << flags << "\n";
+  } else if ((*connection)->embedded() != nullptr) {
+    std::cout << HowToTrain(**connection, id) << "\n";
   } else {
     std::cout << "  progress  modlab watch " << id << flags << "\n"
               << "  results   modlab results " << id << flags << "\n";

@@ -156,7 +156,9 @@ void AddPrune(CLI::App* app, Action* action) {
   command->add_flag("--yes", options->yes, "Do not ask");
   AddConnectionOptions(command, &options->choice);
   command->footer(
-      "Jobs that other sweeps ask for stay. Files go within minutes.\n"
+      "Jobs that other sweeps ask for stay. Files go within minutes. It works on a full disk, "
+      "too:\n"
+      "modlabd keeps some room for it. Space freed in the database is used again.\n"
       "\nExample:\n  modlab prune --older-than 90d --weights-only --dry-run");
   command->callback([=] { *action = [=] { return Prune(*options); }; });
 }

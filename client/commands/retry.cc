@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "client/commands/command.h"
 #include "client/commands/policy_options.h"
+#include "client/commands/submit.h"
 #include "client/text.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 
@@ -34,6 +35,9 @@ absl::StatusOr<int> Retry(const Options& options) {
     std::cout << "No job of this selection is failed or cancelled.\n";
   } else {
     std::cout << CountText(response->jobs_requeued(), "job") << " queued again.\n";
+    if ((*connection)->embedded() != nullptr) {
+      std::cout << HowToTrain(**connection, options.sweep) << "\n";
+    }
   }
   return kExitOk;
 }

@@ -25,6 +25,7 @@
 #include "client/policy.h"
 #include "client/sweep_file.h"
 #include "client/text.h"
+#include "modlab/v1/sweep.grpc.pb.h"
 
 namespace modlab {
 namespace {
@@ -32,6 +33,7 @@ namespace {
 struct Options {
   Connection::Choice choice;
   std::string file;
+  std::string sweep;  // in place of a file
   bool force = false;
   PolicyChange change;
   std::string user;
@@ -62,7 +64,28 @@ absl::Status StartWorkers(const Connection& connection, const Options& options,
   return connection.embedded()->StartWorkers(workers);
 }
 
-absl::StatusOr<int> Run(const Options& options) {
+// What the file asks for, as a new sweep.
+absl::StatusOr<v1::Sweep> Submit(const Connection& connection, v1::CreateSweepRequest request) {
+  auto response = SubmitSweep(connection, std::move(request));
+  if (!response.ok()) return response.status();
+  // What people read goes to standard error: standard output has the results.
+  std::cerr << SubmittedText(*response, connection.place()) << "\n";
+  return response->sweep();
+}
+
+// The sweep that is there.
+absl::StatusOr<v1::Sweep> Find(const Connection& connection, const std::string& sweep) {
+  v1::GetSweepRequest request;
+  request.set_sweep(sweep);
+  auto found = connection.Call(&v1::SweepService::Stub::GetSweep, request);
+  if (!found.ok()) return found.status();
+  const int64_t unfinished = found->counts().queued() + found->counts().running();
+  std::cerr << found->id() << ": " << CountText(unfinished, "job") << " to go on with "
+            << connection.place() << "\n";
+  return found;
+}
+
+absl::StatusOr<v1::CreateSweepRequest> ReadRequest(const Options& options) {
   auto file = ReadSweepFile(options.file);
   if (!file.ok()) return file.status();
   v1::CreateSweepRequest request;
@@ -70,21 +93,42 @@ absl::StatusOr<int> Run(const Options& options) {
   *request.mutable_policy() = file->policy;
   request.set_force(options.force);
   request.set_user(options.user);
-  if (auto status = ApplyChange(options.change, request.mutable_policy()); !status.ok()) {
-    return status;
+  absl::Status status = ApplyChange(options.change, request.mutable_policy());
+  if (!status.ok()) return status;
+  return request;
+}
+
+absl::Status CheckChoice(const Options& options) {
+  if (options.file.empty() == options.sweep.empty()) {
+    return absl::InvalidArgumentError(
+        "run what? Give a sweep file, or --sweep with a sweep that is there, and not both");
   }
-  auto connection = Connection::Open(options.choice, Connection::Store::kCreate);
+  if (!options.sweep.empty() && (options.force || !options.change.empty())) {
+    return absl::InvalidArgumentError(
+        "--sweep goes on with a sweep as it is; --force and a policy are for files. "
+        "`modlab set` changes a policy");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Run(const Options& options) {
+  if (auto status = CheckChoice(options); !status.ok()) return status;
+  absl::StatusOr<v1::CreateSweepRequest> request = v1::CreateSweepRequest();
+  if (options.sweep.empty()) request = ReadRequest(options);
+  if (!request.ok()) return request.status();
+  auto connection =
+      Connection::Open(options.choice, options.sweep.empty() ? Connection::Store::kCreate
+                                                             : Connection::Store::kMustExist);
   if (!connection.ok()) return connection.status();
   (*connection)->Share();
   const std::string& flags = (*connection)->flags();
-  auto response = SubmitSweep(**connection, std::move(request));
-  if (!response.ok()) return response.status();
-  const std::string id = response->sweep().id();
-  // What people read goes to standard error: standard output has the results.
-  std::cerr << SubmittedText(*response, (*connection)->place()) << "\n";
+  auto begun = options.sweep.empty() ? Submit(**connection, *std::move(request))
+                                     : Find(**connection, options.sweep);
+  if (!begun.ok()) return begun.status();
+  const std::string id = begun->id();
 
   if ((*connection)->embedded() != nullptr) {
-    const absl::Status started = StartWorkers(**connection, options, response->sweep());
+    const absl::Status started = StartWorkers(**connection, options, *begun);
     if (!started.ok()) return started;
   }
   const absl::Time start = absl::Now();
@@ -94,7 +138,7 @@ absl::StatusOr<int> Run(const Options& options) {
     std::cerr << ((*connection)->embedded() == nullptr
                       ? absl::StrCat("The sweep goes on; see `modlab watch ", id, flags, "`.")
                       : absl::StrCat(
-                            "Stopped. Go on with `modlab run ", options.file, flags,
+                            "Stopped. Go on with `modlab run --sweep ", id, flags,
                             "`: what is finished is not trained again, and what was begun goes "
                             "on where it stopped. Or drop it: `modlab cancel ",
                             id, flags, "`."))
@@ -121,7 +165,12 @@ void AddRun(CLI::App* app, Action* action) {
   auto options = std::make_shared<Options>();
   auto* command = app->add_subcommand(
       "run", "Run a sweep file from start to results; starts all that it needs");
-  command->add_option("FILE", options->file, "Sweep file (YAML)")->type_name("")->required();
+  command->add_option("FILE", options->file, "Sweep file (YAML)")->type_name("");
+  command
+      ->add_option("--sweep", options->sweep,
+                   "In place of a file: go on with what waits of a sweep that is there (its id or "
+                   "name), after `extend`, `retry`, `submit` or an interruption")
+      ->type_name("SWEEP");
   command->add_flag("--force", options->force,
                     "Train every config anew, even where a result exists");
   command
@@ -142,7 +191,7 @@ void AddRun(CLI::App* app, Action* action) {
       "Where a coordinator runs already (--server, or one on the data directory), the sweep is\n"
       "submitted to it and its workers train it; --workers, --gang and --device mean nothing "
       "then.\n"
-      "\nExample:\n  modlab run examples/quickstart.yaml");
+      "\nExamples:\n  modlab run examples/quickstart.yaml\n  modlab run --sweep quickstart");
   command->callback([=] { *action = [=] { return Run(*options); }; });
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/commands/command.h"
 #include "client/commands/policy_options.h"
+#include "client/commands/submit.h"
 #include "client/policy.h"
 #include "modlab/v1/sweep.grpc.pb.h"
 
@@ -68,6 +69,9 @@ absl::StatusOr<int> Pause(const Options& options) {
               << ": paused. What runs hands back its checkpoint and waits, unless another sweep "
                  "asks for it.\nGo on with `modlab resume "
               << sweep->id() << flags << "`.\n";
+  } else if ((*connection)->embedded() != nullptr) {
+    std::cout << sweep->id() << ": not paused any more. " << HowToTrain(**connection, sweep->id())
+              << "\n";
   } else {
     std::cout << sweep->id() << ": goes on; see `modlab watch " << sweep->id() << flags << "`.\n";
   }

@@ -97,8 +97,7 @@ absl::StatusOr<int> Submit(const Options& options) {
   if (counts.queued() + counts.running() == 0) {
     std::cout << "All of them have finished: modlab results " << id << flags << "\n";
   } else if ((*connection)->embedded() != nullptr) {
-    std::cout << "No coordinator runs on it. Train it with `modlab run " << options.file << flags
-              << "`, or start modlabd and modlab-worker.\n";
+    std::cout << HowToTrain(**connection, id) << "\n";
   } else {
     if (response->sweep().policy().paused()) {
       std::cout << "  begin     modlab resume " << id << flags << "\n";
@@ -118,6 +117,12 @@ absl::StatusOr<v1::CreateSweepResponse> SubmitSweep(const Connection& connection
                                                     v1::CreateSweepRequest request) {
   request.set_request_id(MakeRequestId());
   return connection.Call(&v1::SweepService::Stub::CreateSweep, request);
+}
+
+std::string HowToTrain(const Connection& connection, const std::string& sweep) {
+  return absl::StrCat("No coordinator runs ", connection.place(),
+                      ". Train what waits with `modlab run --sweep ", sweep, connection.flags(),
+                      "`, or start modlabd and modlab-worker.");
 }
 
 std::string JobOriginsText(int64_t created, int64_t shared, int64_t requeued) {

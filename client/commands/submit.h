@@ -16,6 +16,9 @@ namespace modlab {
 absl::StatusOr<v1::CreateSweepResponse> SubmitSweep(const Connection& connection,
                                                     v1::CreateSweepRequest request);
 
+// How the jobs of a sweep get trained on a data directory that no coordinator holds.
+std::string HowToTrain(const Connection& connection, const std::string& sweep);
+
 // "90 new, 6 shared with earlier sweeps", "" for none.
 std::string JobOriginsText(int64_t created, int64_t shared, int64_t requeued);
 

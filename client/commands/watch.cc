@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/commands/command.h"
+#include "client/commands/submit.h"
 #include "client/interrupt.h"
 #include "client/progress.h"
 #include "client/text.h"
@@ -133,8 +134,7 @@ absl::StatusOr<int> Watch(const Options& options) {
     std::cout << progress.Line() << "\n";
     if (progress.Done()) return EndCode(*sweep);
     return absl::FailedPreconditionError(
-        absl::StrCat("nothing trains it: no coordinator runs ", (*connection)->place(),
-                     ". Submit its file with `modlab run FILE", flags, "` to go on."));
+        absl::StrCat("nothing trains it. ", HowToTrain(**connection, sweep->id())));
   }
   auto sweep = WatchSweep(**connection, options.sweep, stdout);
   if (!sweep.ok()) return sweep.status();

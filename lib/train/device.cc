@@ -36,6 +36,25 @@ std::string CpuName() {
   return "unknown CPU";
 }
 
+// As the driver tells, "NVIDIA A100-SXM4-40GB" say: the same for all GPUs of a kind. Its
+// functions have never changed, so that no header of CUDA's is needed. Where it does not
+// tell, the device's number, which is at least no lie.
+std::string CudaName(const std::string& device) {
+  const at::Device cuda(device);
+  void* const driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return device;
+  // LibTorch uses the driver anyhow: it is never unloaded.
+  auto* init = reinterpret_cast<int (*)(unsigned int)>(dlsym(driver, "cuInit"));
+  auto* get = reinterpret_cast<int (*)(int*, int)>(dlsym(driver, "cuDeviceGet"));
+  auto* get_name = reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
+  if (init == nullptr || get == nullptr || get_name == nullptr) return device;
+  int handle = 0;
+  char name[256] = "";
+  if (init(0) != 0 || get(&handle, cuda.has_index() ? cuda.index() : 0) != 0) return device;
+  if (get_name(name, static_cast<int>(sizeof(name)) - 1, handle) != 0) return device;
+  return name[0] == '\0' ? device : name;
+}
+
 std::string BlasName() {
   if (auto* config = LoadedFunction<char*()>("openblas_get_config")) return config();
   if (at::hasMKL()) return "MKL";
@@ -67,7 +86,7 @@ absl::StatusOr<std::string> ResolveDevice(absl::string_view device) {
 v1::Provenance DescribeDevice(absl::string_view device) {
   v1::Provenance provenance;
   provenance.set_device(device == "cpu" ? "cpu" : "cuda");
-  provenance.set_device_name(device == "cpu" ? CpuName() : std::string(device));
+  provenance.set_device_name(device == "cpu" ? CpuName() : CudaName(std::string(device)));
   provenance.set_modlab_version(MODLAB_VERSION);
   provenance.set_torch_version(TORCH_VERSION);
   const std::string blas = BlasName();

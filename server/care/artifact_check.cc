@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -16,8 +17,8 @@ constexpr size_t kPieceBytes = size_t{1} << 20;
 
 }  // namespace
 
-absl::Status ArtifactCheck::CheckRow(const ArtifactRow& row) {
-  rows_.insert(row.sha256);
+void ArtifactCheck::CheckRow(const ArtifactRow& row) {
+  rows_.push_back({row.sha256, row.size_bytes, row.references > 0});
   const std::string subject = absl::StrCat("artifact ", row.sha256);
   v1::AuditSummary* summary = findings_->summary();
   summary->set_artifacts(summary->artifacts() + 1);
@@ -27,19 +28,30 @@ absl::Status ArtifactCheck::CheckRow(const ArtifactRow& row) {
                       absl::StrCat("its row says that ", row.refs, " jobs refer to it, and ",
                                    row.references, " do"));
   }
-  // Its file is still to come, or about to go, or gone already.
-  if (row.references == 0) return absl::OkStatus();
+}
+
+absl::Status ArtifactCheck::CheckContents() {
+  for (const Known& row : rows_) {
+    // Its file is still to come, or about to go, or gone already.
+    absl::Status status = row.needed ? CheckContent(row) : absl::OkStatus();
+    if (status.ok()) status = findings_->Advance();
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ArtifactCheck::CheckContent(const Known& row) {
   const absl::StatusOr<std::string> wrong = WrongWithFile(row);
   if (!wrong.ok()) return wrong.status();
   if (wrong->empty()) return absl::OkStatus();
   const absl::StatusOr<std::optional<ArtifactRow>> now = ReadArtifactRow(later_, row.sha256);
   if (!now.ok()) return now.status();
   const bool needed = now->has_value() && (*now)->references > 0;
-  if (needed) findings_->Damage("bad_artifact", subject, *wrong);
+  if (needed) findings_->Damage("bad_artifact", absl::StrCat("artifact ", row.sha256), *wrong);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ArtifactCheck::WrongWithFile(const ArtifactRow& row) const {
+absl::StatusOr<std::string> ArtifactCheck::WrongWithFile(const Known& row) const {
   constexpr char kWhatToDo[] =
       ". Restore it from a backup, or train its jobs again (submit with --force)";
   const absl::StatusOr<std::unique_ptr<ArtifactReader>> reader = artifacts_->Read(row.sha256);
@@ -63,7 +75,10 @@ absl::StatusOr<std::string> ArtifactCheck::WrongWithFile(const ArtifactRow& row)
 
 absl::Status ArtifactCheck::CheckFiles() {
   return ScanArtifactFiles(data_dir_, [this](const ArtifactOnDisk& file) {
-    if (rows_.contains(file.sha256)) return absl::OkStatus();
+    const auto known = std::lower_bound(
+        rows_.begin(), rows_.end(), file.sha256,
+        [](const Known& row, const std::string& name) { return row.sha256 < name; });
+    if (known != rows_.end() && known->sha256 == file.sha256) return absl::OkStatus();
     if (!file.sha256.empty()) {
       const absl::StatusOr<std::optional<ArtifactRow>> now = ReadArtifactRow(later_, file.sha256);
       if (!now.ok()) return now.status();

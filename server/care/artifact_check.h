@@ -7,9 +7,11 @@
 #ifndef MODLAB_SERVER_CARE_ARTIFACT_CHECK_H_
 #define MODLAB_SERVER_CARE_ARTIFACT_CHECK_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/care/findings.h"
@@ -31,21 +33,32 @@ class ArtifactCheck {
         checksums_(checksums),
         findings_(findings) {}
 
-  // One row of the snapshot, once.
-  absl::Status CheckRow(const ArtifactRow& row);
-  // After all rows were: every file has one.
+  // One row of the snapshot, once; by name. Only looks at the row.
+  void CheckRow(const ArtifactRow& row);
+  // After all rows were, and the snapshot is no longer needed: their files, which takes as
+  // long as reading them does.
+  absl::Status CheckContents();
+  // At last: every file has a row.
   absl::Status CheckFiles();
 
  private:
+  // What is kept of a row.
+  struct Known {
+    std::string sha256;
+    std::optional<int64_t> size_bytes;
+    bool needed = false;
+  };
+
+  absl::Status CheckContent(const Known& row);
   // "" where the file is as its row says.
-  absl::StatusOr<std::string> WrongWithFile(const ArtifactRow& row) const;
+  absl::StatusOr<std::string> WrongWithFile(const Known& row) const;
 
   const std::string data_dir_;
   const Artifacts* const artifacts_;
   Connection* const later_;
   const bool checksums_;
   Findings* const findings_;
-  absl::flat_hash_set<std::string> rows_;
+  std::vector<Known> rows_;  // by name
 };
 
 }  // namespace modlab

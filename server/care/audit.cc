@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "lib/config/words.h"
@@ -69,13 +70,20 @@ class Auditor {
     if (status.ok()) {
       status = Tolerate(ScanArtifactRows(snapshot_,
                                          [this](const ArtifactRow& row) {
-                                           absl::Status checked = artifacts_.CheckRow(row);
-                                           return checked.ok() ? findings_.Advance() : checked;
+                                           artifacts_.CheckRow(row);
+                                           return absl::OkStatus();
                                          }),
                         "artifacts");
     }
+    if (status.ok()) status = CheckContents();
     if (status.ok()) status = artifacts_.CheckFiles();
     return status;
+  }
+
+  // Reading all files may take hours, in which the log could not be emptied.
+  absl::Status CheckContents() {
+    snapshot_->Rollback();
+    return artifacts_.CheckContents();
   }
 
   absl::Status AuditFile() {
@@ -147,6 +155,9 @@ class Auditor {
     if (!status.ok()) return status;
     first_with_events_ =
         first.ok() && first->has_value() ? **first : std::numeric_limits<int64_t>::max();
+    const absl::StatusOr<std::vector<std::string>> repeated = ReadRepeatedKeys(snapshot_);
+    if (!repeated.ok()) return Tolerate(repeated.status(), "jobs");
+    for (const std::string& key : *repeated) repeated_.emplace(key, Repeated());
     const absl::StatusOr<std::vector<int64_t>> ids = ReadJobIds(snapshot_, sweep);
     if (!ids.ok()) return Tolerate(ids.status(), "jobs");
     findings_.SetTotal(static_cast<int64_t>(ids->size()) + (sweep ? 0 : CountArtifacts()));
@@ -157,7 +168,7 @@ class Auditor {
     }
     v1::AuditSummary* summary = findings_.summary();
     summary->set_jobs(static_cast<int64_t>(ids->size()));
-    summary->set_configs(summary->jobs() + missing_);
+    summary->set_configs(summary->jobs() - summary->repeats() + missing_);
     return absl::OkStatus();
   }
 
@@ -175,13 +186,22 @@ class Auditor {
     const v1::Job& job = *read;
     const bool older = id < first_with_events_;
     NoteIncomplete(job);
+    v1::AuditSummary* summary = findings_.summary();
+    // Few configs have several jobs; of the others nothing need be kept.
+    const auto repeated = repeated_.find(job.job_key());
+    Repeated* const others = repeated == repeated_.end() ? nullptr : &repeated->second;
+    if (others != nullptr && std::exchange(others->counted, true)) {
+      summary->set_repeats(summary->repeats() + 1);
+    }
 
     absl::Status status = AuditJobEvents(job, older);
     if (status.ok()) status = AuditJobReferences(job);
     if (!status.ok()) return status;
     if (!AuditConfig(job, older, &findings_)) return absl::OkStatus();
-    v1::AuditSummary* summary = findings_.summary();
-    if (AuditResult(job, &findings_)) summary->set_results(summary->results() + 1);
+    if (AuditResult(job, &findings_) &&
+        (others == nullptr || !std::exchange(others->has_result, true))) {
+      summary->set_results(summary->results() + 1);
+    }
     CurveCheck curve(job, &findings_);
     status = ScanCurveRows(snapshot_, id, [&](const CurveRow& row) {
       curve.Add(row);
@@ -288,24 +308,29 @@ class Auditor {
       const absl::StatusOr<std::optional<ArtifactRow>> row = ReadArtifactRow(snapshot_, sha256);
       if (!row.ok()) return row.status();
       if (row->has_value()) {
-        status = artifacts_.CheckRow(**row);
+        artifacts_.CheckRow(**row);
       } else {
         findings_.Damage("bad_reference", absl::StrCat("artifact ", sha256),
                          "jobs refer to it, and the store does not know it");
       }
-      if (status.ok()) status = findings_.Advance();
-      if (!status.ok()) return status;
     }
-    return absl::OkStatus();
+    return CheckContents();
   }
+
+  // A config of several jobs.
+  struct Repeated {
+    bool counted = false;
+    bool has_result = false;
+  };
 
   const AuditOptions& options_;
   Findings findings_;
   Connection* const snapshot_;
   ArtifactCheck artifacts_;
-  int64_t first_with_events_ = 0;   // the first job that must have them
-  int64_t missing_ = 0;             // configs without a job
-  std::set<std::string> of_sweep_;  // artifacts of the audited sweep
+  int64_t first_with_events_ = 0;                        // the first job that must have them
+  int64_t missing_ = 0;                                  // configs without a job
+  absl::flat_hash_map<std::string, Repeated> repeated_;  // by job key
+  std::set<std::string> of_sweep_;                       // artifacts of the audited sweep
 };
 
 }  // namespace

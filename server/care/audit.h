@@ -1,7 +1,8 @@
 // The audit: proves from the store that all is there, once, and unharmed.
 //
 // It reads one consistent snapshot on connections of its own, which blocks nobody, and
-// changes nothing. What it looks for:
+// changes nothing. The snapshot ends before artifacts' files are read; one that is removed
+// meanwhile is no finding. What it looks for:
 //
 //   broken_page, broken_reference   the database file itself, and rows that refer to none
 //   bad_spec, missing_job, extra_job, doubled_config    sweeps and their jobs
@@ -35,8 +36,7 @@ struct AuditOptions {
   std::string sweep;
   // Whether to read every artifact; else only their presence and size are checked.
   bool checksums = true;
-  // How long `tell` may take in all: meanwhile the snapshot keeps the store's log from
-  // being emptied.
+  // How long `tell` may take in all: the snapshot keeps the store's log from being emptied.
   absl::Duration patience = absl::Minutes(2);
 };
 

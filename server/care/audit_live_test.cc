@@ -53,6 +53,28 @@ TEST_F(AuditLiveTest, AnArtifactThatIsLostThoughItIsNeeded) {
               testing::ElementsAre("bad_artifact artifact " + checkpoint));
 }
 
+// Or a busy store's log would grow for as long as the files are read.
+TEST_F(AuditLiveTest, TheLogCanBeEmptiedWhileFilesAreRead) {
+  const auto other =
+      *Connection::Open(dir_.path() + "/modlab.db", Connection::Mode::kReadWriteCreate);
+  const int64_t jobs = AuditIt().summary.jobs();
+  int emptied = 0;
+  const absl::Status status =
+      Audit(dir_.path(), *artifacts_, {}, [&](const v1::AuditResponse& response) {
+        if (response.done() <= jobs) return true;
+        Begin();
+        AddSweep("meanwhile");
+        Commit();
+        Statement row = other->Prepare("PRAGMA wal_checkpoint(TRUNCATE)");
+        EXPECT_TRUE(*row.Step());
+        EXPECT_EQ(row.Int(0), 0) << "a reader holds the log";
+        ++emptied;
+        return true;
+      });
+  EXPECT_EQ(status, absl::OkStatus());
+  EXPECT_GT(emptied, 0);
+}
+
 TEST_F(AuditLiveTest, AnArtifactThatArrives) {
   EXPECT_THAT(AuditWhile([&] {
                 Begin();

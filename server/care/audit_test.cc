@@ -54,6 +54,39 @@ TEST_F(AuditTest, AGoodStoreHasNoDamage) {
   EXPECT_EQ(summary.incomplete(), 4);
 }
 
+// As after `modlab verify`: the same configs once more.
+TEST_F(AuditTest, RepeatsAreNoConfigsOfTheirOwn) {
+  Begin();
+  const v1::JobConfig config = Config({});
+  v1::SweepSpec spec;
+  spec.set_name("verify-good");
+  *spec.mutable_defaults() = config;
+  spec.add_grids()->add_axes()->set_field("model_seed");
+  for (const char* seed : {"0", "1"}) {
+    spec.mutable_grids(0)->mutable_axes(0)->add_values(seed);
+  }
+  const QueuedSweep sweep = *writer()->InsertSweep(spec, {}, "ada", "verify", 1000);
+  const std::vector<v1::JobConfig> configs = *ExpandSweep(spec);
+  for (const v1::JobConfig& again : configs) {
+    const int64_t id = *InsertJob(writer(), again, /*replicate=*/1);
+    ASSERT_TRUE(*writer()->LinkJob(sweep.number, id));
+    Complete(id, again);
+  }
+  Commit();
+  const Audited audited = AuditIt();
+  EXPECT_THAT(audited.Lines(), IsEmpty());
+  EXPECT_EQ(audited.summary.jobs(), 7);
+  EXPECT_EQ(audited.summary.configs(), 5);
+  EXPECT_EQ(audited.summary.results(), 2) << "of the second, the repetition's alone";
+  EXPECT_EQ(audited.summary.repeats(), 2);
+  AuditOptions options;
+  options.sweep = "verify-good";
+  const Audited alone = AuditIt(options);
+  EXPECT_EQ(alone.summary.configs(), 2);
+  EXPECT_EQ(alone.summary.results(), 2);
+  EXPECT_EQ(alone.summary.repeats(), 0);
+}
+
 TEST_F(AuditTest, EveryKindOfJobThatFinishesIsWhole) {
   Begin();
   for (const char* architecture : {"mlp", "mha", "rnn"}) {

@@ -79,11 +79,12 @@ absl::Status CheckStore(const Options& options, int* exit_code) {
       });
   if (!status.ok()) return status;
   std::printf(
-      "%lld sweeps, %lld jobs: %lld configs gave %lld results, %lld points, %lld "
+      "%lld sweeps, %lld jobs: %lld configs gave %lld results (%lld jobs more repeat some of "
+      "them), %lld points, %lld "
       "artifacts; %lld jobs not finished, failed or cancelled. %s\n",
       Wide(summary.sweeps()), Wide(summary.jobs()), Wide(summary.configs()),
-      Wide(summary.results()), Wide(summary.points()), Wide(summary.artifacts()),
-      Wide(summary.incomplete()),
+      Wide(summary.results()), Wide(summary.repeats()), Wide(summary.points()),
+      Wide(summary.artifacts()), Wide(summary.incomplete()),
       summary.damaged() == 0 ? "Nothing is damaged."
                              : absl::StrCat("DAMAGED: ", summary.damaged(), " findings.").c_str());
   if (summary.damaged() > 0) {
@@ -104,6 +105,9 @@ void AddCareCommands(CLI::App* app, std::function<absl::Status()>* action, int* 
       ->required();
   restore->footer(
       "Jobs that had not finished wait for workers again. Tokens are not part of a backup.\n"
+      "Attempts of unfinished jobs go on from 1,000 more, and numbers of new jobs from 10,000,000\n"
+      "more: what workers of before the backup still hold or report is thus never taken for what\n"
+      "is leased now.\n"
       "Example:\n  modlabd restore /backups/modlab-monday --data-dir /srv/modlab-again");
   restore->callback([=] { *action = [=] { return RestoreStore(*options); }; });
 

@@ -19,6 +19,11 @@ struct Command {
   std::function<void(const absl::Status&)> done;
   // `run` reads the store itself: earlier commands are committed before it.
   bool reads_store = false;
+  // Committed by itself: it fails with nobody else, nor makes others fail. What it leaves
+  // unused is removed at once.
+  bool alone = false;
+  // Before it, room is made for the log: it is what frees a full disk. Only with `alone`.
+  bool at_full_disk = false;
   // The worker whose view `run` takes in, if any.
   std::string worker_id;
 

@@ -14,6 +14,8 @@ namespace modlab {
 namespace {
 
 constexpr size_t kBatchMax = 1024;
+// Their rows take a few pages of the log each.
+constexpr size_t kWeightsAStep = 200;
 constexpr std::chrono::milliseconds kTick(250);
 // Beyond the tick, so long without a batch means that the process stood still
 // or waited for the disk.
@@ -53,11 +55,15 @@ absl::Status Engine::Post(Command command) {
 }
 
 absl::Status Engine::Do(Ledger::Step step) {
+  Command command;
+  command.run = std::move(step);
+  return Do(std::move(command));
+}
+
+absl::Status Engine::Do(Command command) {
   // Shared, since the engine's thread may still be in set_value() when the
   // caller goes on.
   const auto done = std::make_shared<std::promise<absl::Status>>();
-  Command command;
-  command.run = std::move(step);
   command.done = [done](const absl::Status& answer) { done->set_value(answer); };
   absl::Status status = Post(std::move(command));
   return status.ok() ? done->get_future().get() : status;
@@ -121,6 +127,8 @@ absl::StatusOr<int64_t> Engine::CancelSweep(const std::string& sweep) {
   request.set_sweep(sweep);
   absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, core_.store());
   if (!chosen.ok()) return chosen.status();
+  // It would be closed for nothing.
+  if (chosen->jobs.empty()) return 0;
   int64_t cancelled = 0;
   if (chosen->jobs.size() > kJobsAStep) {
     const absl::StatusOr<v1::CancelJobsResponse> most = CancelInSteps(*chosen);
@@ -185,9 +193,54 @@ absl::StatusOr<EngineStatus> Engine::GetStatus() {
   });
 }
 
+absl::StatusOr<v1::PruneResponse> Engine::PruneAtOnce(const v1::PruneRequest& request,
+                                                      bool at_full_disk) {
+  absl::StatusOr<v1::PruneResponse> pruned;
+  Command command;
+  command.alone = true;
+  command.at_full_disk = at_full_disk;
+  command.run = [&](Ledger* ledger, int64_t now_us) {
+    pruned = modlab::Prune(request, ledger, now_us);
+    return pruned.status();
+  };
+  absl::Status status = Do(std::move(command));
+  if (!status.ok()) return status;
+  return pruned;
+}
+
+absl::StatusOr<v1::PruneResponse> Engine::PruneAtFullDisk(const v1::PruneRequest& request) {
+  const absl::StatusOr<PrunePlan> plan = PlanPrune(request, core_.store(), clock_());
+  if (!plan.ok()) return plan.status();
+  for (size_t first = 0; first < plan->jobs.size(); first += kWeightsAStep) {
+    const size_t end = std::min(plan->jobs.size(), first + kWeightsAStep);
+    const std::vector<int64_t> part(plan->jobs.begin() + static_cast<std::ptrdiff_t>(first),
+                                    plan->jobs.begin() + static_cast<std::ptrdiff_t>(end));
+    Command command;
+    command.alone = true;
+    command.at_full_disk = true;
+    command.run = [&](Ledger* ledger, int64_t) {
+      absl::StatusOr<Store::Writer*> writer = ledger->Write();
+      return writer.ok() ? (*writer)->PruneWeights(plan->sweeps, part) : writer.status();
+    };
+    absl::Status status = Do(std::move(command));
+    if (!status.ok()) return status;
+  }
+  if (request.weights_only()) return plan->response;
+  absl::StatusOr<v1::PruneResponse> pruned = PruneAtOnce(request, /*at_full_disk=*/true);
+  if (!pruned.ok()) return pruned;
+  pruned->set_artifacts(plan->response.artifacts());
+  pruned->set_artifact_bytes(plan->response.artifact_bytes());
+  return pruned;
+}
+
 absl::StatusOr<v1::PruneResponse> Engine::Prune(const v1::PruneRequest& request) {
-  return Call<v1::PruneResponse>(
-      [&](Ledger* ledger, int64_t now_us) { return modlab::Prune(request, ledger, now_us); });
+  if (request.dry_run()) {
+    absl::StatusOr<PrunePlan> plan = PlanPrune(request, core_.store(), clock_());
+    if (!plan.ok()) return plan.status();
+    return std::move(plan->response);
+  }
+  absl::StatusOr<v1::PruneResponse> pruned = PruneAtOnce(request, /*at_full_disk=*/false);
+  return absl::IsResourceExhausted(pruned.status()) ? PruneAtFullDisk(request) : pruned;
 }
 
 absl::Status Engine::RegisterArtifact(absl::string_view sha256, int64_t size_bytes) {

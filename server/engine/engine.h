@@ -110,6 +110,7 @@ class Engine {
          const Options& options);
 
   absl::Status Do(Ledger::Step step);
+  absl::Status Do(Command command);
   template <typename T>
   absl::StatusOr<T> Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step);
   absl::Status Post(Command command);
@@ -117,6 +118,9 @@ class Engine {
   static absl::Status InSteps(const ChosenJobs& chosen,
                               const std::function<absl::Status(const ChosenJobs&)>& step);
   absl::StatusOr<v1::CancelJobsResponse> CancelInSteps(const ChosenJobs& chosen);
+  absl::StatusOr<v1::PruneResponse> PruneAtOnce(const v1::PruneRequest& request, bool at_full_disk);
+  // The weights first, in steps of little room each; then the rest, which takes more.
+  absl::StatusOr<v1::PruneResponse> PruneAtFullDisk(const v1::PruneRequest& request);
 
   void Loop();
   void NoticeStandstill(int64_t now_us);

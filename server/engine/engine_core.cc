@@ -56,7 +56,9 @@ absl::Status EngineCore::Load(int64_t now_us) { return ledger_.Load(now_us); }
 
 void EngineCore::Run(std::vector<Command> commands, int64_t now_us) {
   for (Command& command : commands) {
-    if (command.reads_store) Flush(now_us);
+    const bool alone = command.alone;
+    if (command.reads_store || alone) Flush(now_us);
+    if (command.at_full_disk) MakeRoom();
     absl::Status status = ledger_.Run(command.run, now_us);
     const bool wrote = ledger_.step_wrote();
     if (!status.ok()) {
@@ -65,7 +67,16 @@ void EngineCore::Run(std::vector<Command> commands, int64_t now_us) {
       if (wrote && IsTrouble(status)) new_trouble_ = status;
     }
     answers_.push_back({std::move(command), std::move(status), wrote});
+    if (!alone) continue;
+    Flush(now_us);
+    garbage_from_us_ = 0;
   }
+}
+
+void EngineCore::MakeRoom() {
+  files_->UseReserve();
+  const absl::Status emptied = writer_->Checkpoint();
+  if (!emptied.ok()) spdlog::warn("the log keeps its room: {}", emptied.ToString());
 }
 
 void EngineCore::Settle(int64_t now_us, std::optional<int64_t> heard_until_us) {
@@ -86,6 +97,10 @@ void EngineCore::Settle(int64_t now_us, std::optional<int64_t> heard_until_us) {
   if (now_us >= std::max(garbage_from_us_, own_steps_from_us_)) {
     RunOwnStep([this](Ledger* ledger, int64_t now) { return RemoveGarbage(ledger, now); }, now_us);
     Flush(now_us);
+  }
+  if (now_us >= reserve_from_us_) {
+    files_->KeepReserve();
+    reserve_from_us_ = now_us + kOwnStepsPauseUs;
   }
 }
 

@@ -75,10 +75,10 @@ class EngineCore {
 
   // Ends leases that were over at `heard_until_us`, up to which all that workers
   // said was run (none where it is empty); gives gangs to idle slots; removes
-  // garbage. Then commits all since the last time, answers, and sends the workers
-  // what they should hold. Where the commit fails, every command that wrote is
-  // answered with the error, the streams that brought reports are closed and the queue is
-  // read back; until that is done no view is sent and no command run.
+  // garbage, and keeps the disk's reserve. Then commits all since the last time, answers, and sends
+  // the workers what they should hold. Where the commit fails, every command that wrote is answered
+  // with the error, the streams that brought reports are closed and the queue is read back; until
+  // that is done no view is sent and no command run.
   void Settle(int64_t now_us, std::optional<int64_t> heard_until_us);
 
   // -- the workers' streams ------------------------------------------------------
@@ -108,6 +108,7 @@ class EngineCore {
   absl::Status TakeWorkerView(const v1::WorkerView& view,
                               const std::shared_ptr<WorkerChannel>& channel, Ledger* ledger,
                               int64_t now_us);
+  void MakeRoom();
   void RunOwnStep(const Ledger::Step& step, int64_t now_us);
   absl::Status RemoveGarbage(Ledger* ledger, int64_t now_us);
   void NoticeTroubleTime(int64_t began_us, int64_t ended_us);
@@ -131,6 +132,7 @@ class EngineCore {
   int64_t trouble_ended_us_;
   int64_t settled_us_;
   int64_t garbage_from_us_ = 0;
+  int64_t reserve_from_us_ = 0;
 
   Tally since_start_;
   RecentTally recent_;

@@ -329,6 +329,46 @@ TEST_F(CoreFaultsTest, NothingIsToldAfterAStepThatCouldNotBeUndoneInTheQueue) {
   EXPECT_THAT(Leases(worker.channel->view()), ElementsAre("1/1"));
 }
 
+// What would free a full disk must not fail for want of room.
+TEST_F(EngineFaultsTest, AFullDiskIsPrunedWithWhatIsKeptForThat) {
+  constexpr int kJobs = 3;
+  Create(Request("r1", {"0", "1", "2"}));
+  FakeWorker worker = Worker('a', 1, kJobs);
+  Synchronise(&worker);
+  Obey(&worker);
+  for (int job = 1; job <= kJobs; ++job) {
+    AddFinish(&worker, job, 1);
+    const char digit = static_cast<char>('0' + job);
+    worker.view.mutable_reports()->rbegin()->mutable_finished()->set_checkpoint_sha256(
+        Upload(digit));
+  }
+  Synchronise(&worker);
+  for (int minute = 0; minute < 20; ++minute) {
+    now_us_ += 60'000'000;
+    Tick();
+  }
+  faulty_.FailCommits(true);
+  v1::PruneRequest request;
+  request.set_sweep("s-1");
+  EXPECT_THAT(engine_->Prune(request).status(), IsStatus(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(store_->GetSweep("s-1")->counts().succeeded(), kJobs);
+  request.set_dry_run(true);
+  const absl::StatusOr<v1::PruneResponse> would = engine_->Prune(request);
+  ASSERT_EQ(would.status(), absl::OkStatus()) << "looking needs no room";
+  EXPECT_EQ(would->artifacts(), kJobs);
+
+  files_.OnUseReserve([this] { faulty_.FailCommits(false); });
+  request.set_dry_run(false);
+  const absl::StatusOr<v1::PruneResponse> pruned = engine_->Prune(request);
+  ASSERT_EQ(pruned.status(), absl::OkStatus());
+  EXPECT_EQ(pruned->ShortDebugString(), would->ShortDebugString());
+  EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 0);
+  now_us_ += 1'000'000;
+  Tick();
+  Tick();  // the first one's end removes the files
+  for (const char digit : {'1', '2', '3'}) EXPECT_FALSE(files_.Contains(Sha(digit))) << digit;
+}
+
 TEST_F(EngineFaultsTest, StopAnswersAllAndRefusesTheRest) {
   FakeWorker worker = Worker('a');
   Synchronise(&worker);

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -97,6 +98,14 @@ class FakeFiles final : public ArtifactFiles {
     return absl::OkStatus();
   }
   absl::Status SyncRemovals() override { return absl::OkStatus(); }
+  void UseReserve() override {
+    const MutexLock lock(&mutex_);
+    if (use_reserve_ != nullptr) use_reserve_();
+  }
+  void OnUseReserve(std::function<void()> use_reserve) {
+    const MutexLock lock(&mutex_);
+    use_reserve_ = std::move(use_reserve);
+  }
   void Add(const std::string& sha256) {
     const MutexLock lock(&mutex_);
     names_.insert(sha256);
@@ -105,6 +114,7 @@ class FakeFiles final : public ArtifactFiles {
  private:
   mutable Mutex mutex_;
   std::set<std::string> names_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> use_reserve_ ABSL_GUARDED_BY(mutex_);
 };
 
 class EngineFixture : public StoreFixture {

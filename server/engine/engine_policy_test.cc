@@ -430,5 +430,22 @@ TEST_F(EnginePolicyTest, StatusAndPruning) {
   EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 0);
 }
 
+// There is nothing to stop, and its users may still want more of it.
+TEST_F(EnginePolicyTest, CancellingAFinishedSweepChangesNothing) {
+  Create(Request("r1", {"0"}));
+  FakeWorker worker = Worker('a');
+  Synchronise(&worker);
+  Obey(&worker);
+  AddFinish(&worker, 1, 1);
+  Synchronise(&worker);
+  EXPECT_EQ(*engine_->CancelSweep("s-1"), 0);
+  EXPECT_EQ(store_->GetSweep("s-1")->cancelled_us(), 0);
+  v1::UpdateSweepRequest pause;
+  pause.set_sweep("s-1");
+  pause.set_paused(true);
+  EXPECT_EQ(engine_->UpdateSweep(pause), absl::OkStatus());
+  EXPECT_THAT(engine_->CancelSweep("none").status(), IsStatus(absl::StatusCode::kNotFound));
+}
+
 }  // namespace
 }  // namespace modlab

@@ -52,6 +52,7 @@ class FaultyWriter final : public Store::Writer {
     return inner_->Commit();
   }
   void Rollback() override { inner_->Rollback(); }
+  absl::Status Checkpoint() override { return inner_->Checkpoint(); }
   absl::Status Savepoint() override { return inner_->Savepoint(); }
   absl::Status ReleaseSavepoint() override { return inner_->ReleaseSavepoint(); }
   absl::Status RollbackToSavepoint() override { return inner_->RollbackToSavepoint(); }
@@ -174,6 +175,10 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request,
                                           int64_t older_than_us) override {
     return inner_->Prune(request, older_than_us);
+  }
+  absl::Status PruneWeights(const std::vector<int64_t>& sweeps,
+                            const std::vector<int64_t>& jobs) override {
+    return inner_->PruneWeights(sweeps, jobs);
   }
 
  private:

@@ -26,6 +26,9 @@ absl::Status RegisterArtifact(absl::string_view sha256, int64_t size_bytes, Ledg
 absl::StatusOr<int> CollectGarbage(int64_t before_us, int count_max, ArtifactFiles* files,
                                    Ledger* ledger);
 
+// What Prune() would do now; no step, and takes no room on the disk.
+absl::StatusOr<PrunePlan> PlanPrune(const v1::PruneRequest& request, Store* store, int64_t now_us);
+
 // Errors as documented for Prune.
 absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request, Ledger* ledger,
                                         int64_t now_us);

@@ -23,6 +23,12 @@ class ArtifactFiles {
   // OK if it is not there. A power cut may bring it back before SyncRemovals().
   virtual absl::Status Remove(absl::string_view sha256) = 0;
   virtual absl::Status SyncRemovals() = 0;
+
+  // Lets go of the room that is kept for pruning on a full disk, if there is any. From
+  // then on no upload is taken, or it would be gone at once.
+  virtual void UseReserve() {}
+  // Takes it again, and uploads too, once there is as much room. Called often.
+  virtual void KeepReserve() {}
 };
 
 }  // namespace modlab

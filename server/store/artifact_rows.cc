@@ -40,13 +40,4 @@ absl::Status DropCheckpoint(Connection* connection, int64_t job_id, int64_t now_
       .Run();
 }
 
-absl::StatusOr<Garbage> CountGarbage(Connection* connection) {
-  Statement row = connection->Prepare(
-      "SELECT count(*), sum(size_bytes) FROM artifacts INDEXED BY artifacts_garbage WHERE refs = "
-      "0");
-  const absl::StatusOr<bool> found = row.Step();
-  if (!found.ok()) return found.status();
-  return Garbage{row.Int(0), row.Int(1)};
-}
-
 }  // namespace modlab

@@ -26,13 +26,6 @@ absl::Status AddReference(Connection* connection, int64_t job_id, ArtifactRole r
 // every minute.
 absl::Status DropCheckpoint(Connection* connection, int64_t job_id, int64_t now_us);
 
-// How many artifacts nothing refers to, and their bytes together.
-struct Garbage {
-  int64_t artifacts = 0;
-  int64_t bytes = 0;
-};
-absl::StatusOr<Garbage> CountGarbage(Connection* connection);
-
 }  // namespace modlab
 
 #endif  // MODLAB_SERVER_STORE_ARTIFACT_ROWS_H_

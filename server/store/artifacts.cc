@@ -21,6 +21,7 @@
 namespace modlab {
 namespace {
 
+std::string RootOf(const std::string& data_dir) { return data_dir + "/artifacts"; }
 std::string TemporaryDir(const std::string& root) { return root + "/tmp"; }
 std::string DirOf(const std::string& root, absl::string_view sha256) {
   return absl::StrCat(root, "/", sha256.substr(0, 2));
@@ -78,6 +79,10 @@ int64_t SumFileSizes(const std::string& root) {
 // -- upload -------------------------------------------------------------------
 
 absl::Status ArtifactSpace::Take(int64_t bytes) {
+  if (closed_) {
+    return absl::ResourceExhaustedError(
+        "disk full: until there is room again no artifact is taken; free some space and try again");
+  }
   const int64_t used_bytes = used_bytes_.fetch_add(bytes) + bytes;
   if (bytes_max_ == 0 || used_bytes <= bytes_max_) return absl::OkStatus();
   GiveBack(bytes);
@@ -171,14 +176,15 @@ absl::StatusOr<std::string> ArtifactReader::Next(size_t bytes_max) {
 
 // -- the directory ------------------------------------------------------------
 
-Artifacts::Artifacts(std::string root, const Options& options, int64_t used_bytes)
-    : root_(std::move(root)),
+Artifacts::Artifacts(const std::string& data_dir, const Options& options)
+    : root_(RootOf(data_dir)),
       bytes_max_(options.bytes_max),
-      space_(std::make_shared<ArtifactSpace>(used_bytes, options.total_bytes_max)) {}
+      space_(std::make_shared<ArtifactSpace>(SumFileSizes(root_), options.total_bytes_max)),
+      reserve_(data_dir + "/reserve", options.reserve_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Artifacts>> Artifacts::Open(const std::string& data_dir,
                                                            const Options& options) {
-  const std::string root = data_dir + "/artifacts";
+  const std::string root = RootOf(data_dir);
   absl::Status status = CreateDir(root);
   if (status.ok()) status = SyncDir(data_dir);
   if (!status.ok()) return status;
@@ -187,7 +193,9 @@ absl::StatusOr<std::unique_ptr<Artifacts>> Artifacts::Open(const std::string& da
   if (error) return FileError(error.value(), "remove", TemporaryDir(root));
   status = CreateDirs(root);
   if (!status.ok()) return status;
-  return std::unique_ptr<Artifacts>(new Artifacts(root, options, SumFileSizes(root)));
+  std::unique_ptr<Artifacts> artifacts(new Artifacts(data_dir, options));
+  artifacts->KeepReserve();
+  return artifacts;
 }
 
 absl::StatusOr<std::unique_ptr<ArtifactUpload>> Artifacts::Create() const {
@@ -242,6 +250,14 @@ absl::Status Artifacts::SyncRemovals() {
     removed_from_.erase(removed_from_.begin());
   }
   return absl::OkStatus();
+}
+
+void Artifacts::UseReserve() {
+  if (reserve_.LetGo()) space_->set_closed(true);
+}
+
+void Artifacts::KeepReserve() {
+  if (reserve_.Keep().ok()) space_->set_closed(false);
 }
 
 }  // namespace modlab

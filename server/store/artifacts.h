@@ -26,6 +26,7 @@
 #include "lib/config/sha256.h"
 #include "lib/sync/mutex.h"
 #include "server/store/artifact_files.h"
+#include "server/store/reserve.h"
 
 namespace modlab {
 
@@ -44,6 +45,8 @@ class ArtifactSpace {
   // RESOURCE_EXHAUSTED: would pass the limit.
   absl::Status Take(int64_t bytes);
   void GiveBack(int64_t bytes) { used_bytes_ -= bytes; }
+  // While it is closed there is room for none.
+  void set_closed(bool closed) { closed_ = closed; }
   int64_t used_bytes() const { return used_bytes_; }
   // Held by who gives a file its name or takes it away, so that none counts twice.
   Mutex* names() { return &names_; }
@@ -51,6 +54,7 @@ class ArtifactSpace {
  private:
   const int64_t bytes_max_;
   std::atomic<int64_t> used_bytes_;
+  std::atomic<bool> closed_{false};
   Mutex names_;
 };
 
@@ -117,6 +121,8 @@ class Artifacts final : public ArtifactFiles {
   struct Options {
     int64_t bytes_max = kArtifactBytesMax;  // of one
     int64_t total_bytes_max = 0;            // of all; 0: as much as their disk has
+    // Kept free on the disk for pruning, in DATA_DIR/reserve; less on a small disk (reserve.h).
+    int64_t reserve_bytes = 0;
   };
 
   // Creates the directories if need be, and looks at the size of every file. The
@@ -136,13 +142,16 @@ class Artifacts final : public ArtifactFiles {
   bool Contains(absl::string_view sha256) const override;
   absl::Status Remove(absl::string_view sha256) override;
   absl::Status SyncRemovals() override;
+  void UseReserve() override;
+  void KeepReserve() override;
 
  private:
-  Artifacts(std::string root, const Options& options, int64_t used_bytes);
+  Artifacts(const std::string& data_dir, const Options& options);
 
   const std::string root_;
   const int64_t bytes_max_;
   const std::shared_ptr<ArtifactSpace> space_;
+  Reserve reserve_;
   Mutex removals_mutex_;
   std::set<std::string> removed_from_ ABSL_GUARDED_BY(removals_mutex_);  // since they were synced
 };

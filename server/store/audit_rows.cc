@@ -115,6 +115,18 @@ absl::StatusOr<std::vector<std::pair<int64_t, std::string>>> ReadJobKeys(Connect
   return keys;
 }
 
+absl::StatusOr<std::vector<std::string>> ReadRepeatedKeys(Connection* connection) {
+  std::vector<std::string> keys;
+  absl::Status status = ForEachRow(
+      connection->Prepare("SELECT job_key FROM jobs GROUP BY job_key HAVING count(*) > 1"),
+      [&](const Statement& row) {
+        keys.emplace_back(row.Text(0));
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return keys;
+}
+
 absl::StatusOr<std::vector<std::pair<std::string, int64_t>>> ReadDoubledJobs(
     Connection* connection) {
   std::vector<std::pair<std::string, int64_t>> doubled;

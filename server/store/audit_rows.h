@@ -39,6 +39,8 @@ absl::StatusOr<std::vector<int64_t>> ReadOrphanJobs(Connection* connection);
 // (job, its key) of all of a sweep's jobs.
 absl::StatusOr<std::vector<std::pair<int64_t, std::string>>> ReadJobKeys(Connection* connection,
                                                                          int64_t sweep);
+// Job keys of which there are several jobs.
+absl::StatusOr<std::vector<std::string>> ReadRepeatedKeys(Connection* connection);
 // (job key, replicate) of which there are several jobs.
 absl::StatusOr<std::vector<std::pair<std::string, int64_t>>> ReadDoubledJobs(
     Connection* connection);

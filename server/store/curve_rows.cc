@@ -174,16 +174,13 @@ absl::Status RemovePointsAfter(Connection* connection, int64_t job_id, int64_t i
   return status.ok() ? InsertRows(connection, job_id, PointersTo(there)) : status;
 }
 
-absl::StatusOr<int64_t> RemoveCurve(Connection* connection, int64_t job_id) {
+absl::StatusOr<int64_t> CountPoints(Connection* connection, int64_t job_id) {
   Statement count =
       connection->Prepare("SELECT sum(points) FROM curve_chunks WHERE key BETWEEN ? AND ?");
   const absl::StatusOr<bool> counted =
       count.Bind(Key(job_id, 0)).Bind(Key(job_id, kIterationEnd - 1)).Step();
   if (!counted.ok()) return counted.status();
-  const int64_t points = count.Int(0);
-  absl::Status status = RemovePointsAfter(connection, job_id, -1);
-  if (!status.ok()) return status;
-  return points;
+  return count.Int(0);
 }
 
 absl::Status ReadPoints(Connection* connection, int64_t job_id,

@@ -34,8 +34,7 @@ absl::Status AppendPoints(Connection* connection, int64_t job_id,
 // Removes the points beyond `iteration`; -1: all.
 absl::Status RemovePointsAfter(Connection* connection, int64_t job_id, int64_t iteration);
 
-// The number of the job's points, which are gone.
-absl::StatusOr<int64_t> RemoveCurve(Connection* connection, int64_t job_id);
+absl::StatusOr<int64_t> CountPoints(Connection* connection, int64_t job_id);
 
 // Replaces `points` by the job's, by iteration; none for an unknown job.
 absl::Status ReadPoints(Connection* connection, int64_t job_id,

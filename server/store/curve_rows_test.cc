@@ -127,9 +127,10 @@ TEST_F(CurveRowsTest, PointsBeyondGo) {
     EXPECT_EQ(Iterations(7), Range(0, std::min<int64_t>(kept + 1, 300))) << kept;
     Rows(7);
     EXPECT_EQ(Iterations(8), Range(0, 3));
-    EXPECT_EQ(*RemoveCurve(connection_.get(), 7), std::min<int64_t>(kept + 1, 300));
+    EXPECT_EQ(*CountPoints(connection_.get(), 7), std::min<int64_t>(kept + 1, 300));
+    ASSERT_EQ(RemovePointsAfter(connection_.get(), 7, -1), absl::OkStatus());
     EXPECT_THAT(Iterations(7), IsEmpty());
-    EXPECT_EQ(*RemoveCurve(connection_.get(), 7), 0);
+    EXPECT_EQ(*CountPoints(connection_.get(), 7), 0);
   }
 }
 

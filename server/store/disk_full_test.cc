@@ -70,6 +70,18 @@ TEST_F(DiskFullTest, SaysSoChangesNothingAndGoesOnLater) {
   EXPECT_EQ(Get(job).state(), v1::RUNNING);
 }
 
+TEST_F(DiskFullTest, WhatAPruneWouldDoIsSaid) {
+  Begin();
+  const int64_t job = AddJob(AddSweep("old"), Config({}));
+  Start(job);
+  Finish(job, {});
+  Commit();
+  const FileSizeLimit limit(1);  // byte: nothing can be written
+  v1::PruneRequest prune;
+  prune.set_sweep("old");
+  EXPECT_EQ(store_->PlanPrune(prune, 0)->response.jobs(), 1);
+}
+
 TEST_F(DiskFullTest, ALostTransactionTakesNoChanges) {
   const FileSizeLimit limit(8 << 20);
   ASSERT_FALSE(Fill().ok());

@@ -98,6 +98,25 @@ TEST_F(JobsTest, AFinishedJobStandsForItsConfigBeforeACancelledRepetition) {
   Commit();
 }
 
+// What `modlab verify` trains again only checks what is there, and may have failed to agree.
+TEST_F(JobsTest, AFinishedJobStandsForItsConfigBeforeItsRepetitions) {
+  Begin();
+  const std::string sweep = AddSweep("s");
+  const v1::JobConfig config = Config({});
+  std::vector<int64_t> ids;
+  for (int32_t replicate = 0; replicate < 4; ++replicate) {
+    ids.push_back(AddJob(sweep, config, replicate));
+  }
+  const auto found = [&] { return (*writer()->FindJob(JobKey(config)))->id; };
+  EXPECT_EQ(found(), ids[3]);
+  for (const size_t finished : {2, 1, 3}) {
+    Start(ids[finished], 1);
+    ASSERT_TRUE(writer()->FinishJob(ids[finished], v1::JobResult(), 5).ok());
+    EXPECT_EQ(found(), ids[finished == 2 ? 2 : 1]);
+  }
+  Commit();
+}
+
 TEST_F(JobsTest, AJobLivesThroughItsStates) {
   Begin();
   const v1::JobConfig config = Config({});

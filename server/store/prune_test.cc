@@ -162,6 +162,64 @@ TEST_F(PruneTest, WeightsThatAnotherSweepAsksForStay) {
   EXPECT_EQ(Get(id).result().checkpoint_sha256(), std::string(64, 'a'));
 }
 
+// Nobody is left who asks for them.
+TEST_F(PruneTest, WeightsThatOldSweepsShareGo) {
+  Begin();
+  const int64_t id = AddFinished(AddSweep("one"), "0", 'a', 'b', 5000);
+  ASSERT_TRUE(*writer()->LinkJob(Number(AddSweep("two")), id));
+  AddSweep("three");
+  v1::PruneRequest request;
+  request.set_older_than_seconds(1);
+  request.set_weights_only(true);
+  const v1::PruneResponse response = Prune(request, 5001);
+  EXPECT_THAT(response.sweeps(), ElementsAre("one-1", "two-1"));
+  EXPECT_EQ(response.jobs(), 1);
+  EXPECT_EQ(Garbage().size(), 2u);
+  Commit();
+}
+
+TEST_F(PruneTest, APlanIsWhatAPruneDoes) {
+  Begin();
+  const std::string sweep = AddSweep("s");
+  AddFinished(sweep, "0", 'a', 'b');
+  const int64_t shared = AddFinished(sweep, "1", 'c', 'd');
+  ASSERT_TRUE(*writer()->LinkJob(Number(AddSweep("other")), shared));
+  AddFinished(sweep, "2", 'a', 'a');
+  Commit();
+  for (const bool weights_only : {true, false}) {
+    v1::PruneRequest request = Of(sweep);
+    request.set_weights_only(weights_only);
+    const absl::StatusOr<PrunePlan> plan = store_->PlanPrune(request, 0);
+    ASSERT_EQ(plan.status(), absl::OkStatus());
+    EXPECT_EQ(plan->response.jobs(), 2);
+    EXPECT_EQ(plan->response.artifacts(), 2);
+    Begin();
+    EXPECT_EQ(Prune(request).ShortDebugString(), plan->response.ShortDebugString());
+    EXPECT_EQ(Garbage().size(), 2u);
+    writer()->Rollback();
+  }
+  EXPECT_THAT(store_->PlanPrune(Of("none"), 0).status(), IsStatus(absl::StatusCode::kNotFound));
+}
+
+// What was planned may be another sweep's by now, or run again.
+TEST_F(PruneTest, WeightsOfChosenJobs) {
+  Begin();
+  const std::string sweep = AddSweep("s");
+  const int64_t own = AddFinished(sweep, "0", 'a', 'b');
+  const int64_t shared = AddFinished(sweep, "1", 'c', 'd');
+  ASSERT_TRUE(*writer()->LinkJob(Number(AddSweep("other")), shared));
+  const int64_t running = AddJob(sweep, Config({{"model_seed", "2"}}));
+  Start(running);
+  KeepCheckpoint(running, 10, 'e');
+  ASSERT_EQ(writer()->PruneWeights({Number(sweep)}, {own, shared, running, 1000}),
+            absl::OkStatus());
+  Commit();
+  EXPECT_EQ(Get(own).result().checkpoint_sha256(), "");
+  EXPECT_EQ(Get(shared).result().checkpoint_sha256(), std::string(64, 'c'));
+  EXPECT_TRUE(Get(running).has_checkpoint());
+  EXPECT_EQ(Garbage().size(), 2u);
+}
+
 TEST_F(PruneTest, ADryRunSaysWhatWouldGoAndChangesNothing) {
   Begin();
   const std::string sweep = AddSweep("s");

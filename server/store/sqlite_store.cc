@@ -13,6 +13,7 @@
 #include "server/store/job_rows.h"
 #include "server/store/migration_functions.h"
 #include "server/store/page_token.h"
+#include "server/store/prune.h"
 #include "server/store/schema.h"
 #include "server/store/sweep_rows.h"
 
@@ -180,6 +181,13 @@ absl::Status SqliteStore::ScanCurves(
         return reading.ok() && visit(job, points);
       });
   return scanned.ok() ? reading : scanned;
+}
+
+absl::StatusOr<PrunePlan> SqliteStore::PlanPrune(const v1::PruneRequest& request,
+                                                 int64_t older_than_us) {
+  absl::StatusOr<ReaderPool::Snapshot> snapshot = readers_.Acquire();
+  if (!snapshot.ok()) return snapshot.status();
+  return PlanPruneRows(snapshot->connection(), request, older_than_us);
 }
 
 }  // namespace modlab

@@ -43,6 +43,8 @@ class SqliteStore : public Store {
       absl::string_view sweep, const std::vector<v1::FieldFilter>& filters,
       const std::function<bool(const v1::Job&, const std::vector<v1::CurvePoint>&)>& visit)
       override;
+  absl::StatusOr<PrunePlan> PlanPrune(const v1::PruneRequest& request,
+                                      int64_t older_than_us) override;
 
  private:
   SqliteWriter writer_;

@@ -37,6 +37,10 @@ absl::Status SqliteWriter::Commit() {
 
 void SqliteWriter::Rollback() { connection_->Rollback(); }
 
+absl::Status SqliteWriter::Checkpoint() {
+  return connection_->Execute("PRAGMA wal_checkpoint(PASSIVE)");
+}
+
 absl::Status SqliteWriter::Savepoint() {
   absl::Status status = NeedTransaction();
   return status.ok() ? connection_->Prepare("SAVEPOINT step").Run() : status;
@@ -237,6 +241,12 @@ absl::StatusOr<v1::PruneResponse> SqliteWriter::Prune(const v1::PruneRequest& re
   absl::Status status = NeedTransaction();
   if (!status.ok()) return status;
   return PruneRows(connection_.get(), request, older_than_us);
+}
+
+absl::Status SqliteWriter::PruneWeights(const std::vector<int64_t>& sweeps,
+                                        const std::vector<int64_t>& jobs) {
+  absl::Status status = NeedTransaction();
+  return status.ok() ? PruneWeightRows(connection_.get(), sweeps, jobs) : status;
 }
 
 }  // namespace modlab

@@ -35,6 +35,7 @@ class SqliteWriter : public Store::Writer {
   absl::Status Begin() override;
   absl::Status Commit() override;
   void Rollback() override;
+  absl::Status Checkpoint() override;
   absl::Status Savepoint() override;
   absl::Status ReleaseSavepoint() override;
   absl::Status RollbackToSavepoint() override;
@@ -92,6 +93,8 @@ class SqliteWriter : public Store::Writer {
 
   absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request,
                                           int64_t older_than_us) override;
+  absl::Status PruneWeights(const std::vector<int64_t>& sweeps,
+                            const std::vector<int64_t>& jobs) override;
 
  private:
   // A savepoint would open a transaction of its own.

@@ -24,7 +24,9 @@ absl::StatusOr<std::optional<KnownJob>> SqliteWriter::FindJob(absl::string_view 
   Statement row = connection_->Prepare(
       "SELECT id, state, (SELECT max(replicate) FROM jobs WHERE job_key = ?1),"
       "       worker_name, place"
-      "  FROM jobs WHERE job_key = ?1 ORDER BY state IN (4, 5), replicate DESC LIMIT 1");
+      "  FROM jobs WHERE job_key = ?1"
+      "  ORDER BY state <> 3, iif(state = 3, replicate, 0), state IN (4, 5), replicate DESC"
+      "  LIMIT 1");
   const absl::StatusOr<bool> found = row.BindText(job_key).Step();
   if (!found.ok()) return found.status();
   if (!*found) return std::optional<KnownJob>();

@@ -102,6 +102,13 @@ struct SharedJobs {
   int64_t shared = 0;
 };
 
+// What a prune would take out.
+struct PrunePlan {
+  std::vector<int64_t> sweeps;  // numbers
+  std::vector<int64_t> jobs;  // that no other sweeps ask for; with weights_only, that have weights
+  v1::PruneResponse response;
+};
+
 class Store {
  public:
   class Writer;
@@ -152,6 +159,9 @@ class Store {
   virtual absl::Status ScanCurves(
       absl::string_view sweep, const std::vector<v1::FieldFilter>& filters,
       const std::function<bool(const v1::Job&, const std::vector<v1::CurvePoint>&)>& visit) = 0;
+  // What Writer::Prune() would do now, and its errors. Needs no room on the disk.
+  virtual absl::StatusOr<PrunePlan> PlanPrune(const v1::PruneRequest& request,
+                                              int64_t older_than_us) = 0;
 };
 
 // Whatever changes something needs an open transaction; it is FAILED_PRECONDITION else. A
@@ -165,6 +175,9 @@ class Store::Writer {
   virtual absl::Status Begin() = 0;
   virtual absl::Status Commit() = 0;
   virtual void Rollback() = 0;
+  // Moves what is in the log into the database, so that the next transactions use the
+  // log's room again, where no reader still needs it. No transaction may be open.
+  virtual absl::Status Checkpoint() = 0;
   // A nested all-or-nothing step within the transaction; ended by either of the
   // two that follow.
   virtual absl::Status Savepoint() = 0;
@@ -190,8 +203,8 @@ class Store::Writer {
   virtual absl::Status SetPolicy(int64_t sweep, const v1::SweepPolicy& policy) = 0;
   virtual absl::StatusOr<v1::SweepSpec> ReadSpec(int64_t sweep) = 0;
   virtual absl::Status SetSpec(int64_t sweep, const v1::SweepSpec& spec) = 0;
-  // The job that stands for a config: its newest replicate that is neither
-  // FAILED nor CANCELLED, else the newest.
+  // The job that stands for a config: its first replicate that has a result, which later
+  // ones only check; else its newest that is neither FAILED nor CANCELLED; else the newest.
   virtual absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) = 0;
   // Makes a QUEUED job; returns its id. Records the event.
   virtual absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) = 0;
@@ -292,6 +305,9 @@ class Store::Writer {
   // a choice. With dry_run nothing is changed.
   virtual absl::StatusOr<v1::PruneResponse> Prune(const v1::PruneRequest& request,
                                                   int64_t older_than_us) = 0;
+  // The weights alone of those among `jobs` that only `sweeps` ask for, and that have ended.
+  virtual absl::Status PruneWeights(const std::vector<int64_t>& sweeps,
+                                    const std::vector<int64_t>& jobs) = 0;
 };
 
 }  // namespace modlab

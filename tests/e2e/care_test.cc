@@ -282,6 +282,13 @@ TEST_F(CareTest, Prune) {
   EXPECT_EQ(cluster_.Rows({"ls"}).size(), 2u);
 
   EXPECT_EQ(cluster_.Modlab({"prune", one, "--weights-only", "--yes"}).exit_code, 0);
+  const Json pruned = cluster_.Rows({"export", one, "--where", "model=gt_modular"})[0];
+  const Output get = cluster_.Modlab({"artifacts", "get", pruned["job"].dump()});
+  EXPECT_EQ(get.exit_code, 1);
+  EXPECT_THAT(get.err, HasSubstr("its weights are not kept any more"));
+  // Nothing of it is left to be cancelled.
+  EXPECT_THAT(cluster_.Modlab({"cancel", one}).out, HasSubstr("nothing was changed"));
+  EXPECT_EQ(cluster_.Modlab({"pause", one}).exit_code, 0);
   EXPECT_EQ(cluster_.Modlab({"audit"}).exit_code, kClean);
   const Output removed = cluster_.Modlab({"prune", one, "--yes"});
   EXPECT_EQ(removed.exit_code, 0) << removed.err;

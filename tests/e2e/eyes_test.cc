@@ -131,6 +131,10 @@ TEST(EyesTest, MetricsAreOnlyWhereTheyAreWanted) {
                 cluster.dir() + "/wrong.log", cluster.dir() + "/wrong.log");
   EXPECT_EQ(wrong.Wait(), 2);
   EXPECT_THAT(ReadFile(cluster.dir() + "/wrong.log"), HasSubstr("is no HOST:PORT"));
+  Process open({ModlabdPath(), "--data-dir", cluster.dir() + "/other", "--metrics", "0.0.0.0:0"},
+               cluster.dir() + "/open.log", cluster.dir() + "/open.log");
+  EXPECT_EQ(open.Wait(), 2);
+  EXPECT_THAT(ReadFile(cluster.dir() + "/open.log"), HasSubstr("--metrics-insecure"));
 }
 
 TEST(EyesTest, TopShowsSweepsAndWorkers) {

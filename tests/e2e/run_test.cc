@@ -94,6 +94,35 @@ TEST_F(RunTest, RunsFromFileToTable) {
   ExpectNothingRuns();
 }
 
+// Without a coordinator, what is added to a sweep waits for a command that trains it.
+TEST_F(RunTest, AnExtendedSweepIsGoneOnWith) {
+  const auto on_data = [this](std::vector<std::string> args) {
+    args.insert(args.end(), {"--data-dir", home_.data_dir()});
+    return home_.ModlabAlone(args);
+  };
+  ASSERT_EQ(home_.ModlabAlone(RunArgs(QuickYaml())).exit_code, 0);
+  const Output extended = on_data({"extend", "quick", "model_seed=2"});
+  EXPECT_EQ(extended.exit_code, 0) << extended.err;
+  EXPECT_THAT(extended.out, HasSubstr("modlab run --sweep quick-1"));
+  const Output watched = on_data({"watch", "quick"});
+  EXPECT_EQ(watched.exit_code, 1);
+  EXPECT_THAT(watched.err, HasSubstr("modlab run --sweep quick-1"));
+
+  const Output run = on_data({"run", "--sweep", "quick", "--device", "cpu"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("4 jobs to go on with"));
+  EXPECT_THAT(run.out, HasSubstr("gt_modular"));
+  EXPECT_EQ(QueryRows({"ls"}).size(), 1u);
+  const Json jobs = QueryRows({"export", "quick"});
+  EXPECT_EQ(jobs.size(), 12u);
+  for (const Json& job : jobs) EXPECT_EQ(job["state"], "succeeded");
+  ExpectNothingRuns();
+
+  EXPECT_EQ(on_data({"run"}).exit_code, 2);
+  EXPECT_EQ(on_data({"run", "--sweep", "quick", "--force"}).exit_code, 2);
+  EXPECT_EQ(on_data({"run", "--sweep", "none"}).exit_code, 1);
+}
+
 TEST_F(RunTest, ResultsAreReadWhileItRuns) {
   const std::string log = home_.dir() + "/run.log";
   Process run(SlowRunArgv(), log, log);
@@ -136,7 +165,7 @@ TEST_F(RunTest, InterruptedRunLeavesNoProcessAndSaysHowToGoOn) {
   EXPECT_EQ(run.Wait().value_or(-1), 128 + SIGINT) << ReadFile(log);
   // It waited for them.
   EXPECT_TRUE(ProcessesWith(home_.dir()).empty());
-  EXPECT_THAT(ReadFile(log), HasSubstr("modlab run"));
+  EXPECT_THAT(ReadFile(log), HasSubstr("modlab run --sweep slow-1"));
 }
 
 TEST_F(RunTest, WithoutWorkersThatWereDrainedItEndsAndSaysSo) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -169,6 +170,49 @@ TEST(StoreTest, FullDiskRefusesAndForgetsNothing) {
   EXPECT_EQ(cluster.WaitForEnd(running).value("succeeded", 0), 2);
   for (const Json& job : cluster.Rows({"export", running})) EXPECT_EQ(job["attempt"], 1);
   EXPECT_EQ(cluster.Rows({"export", before}), kept);
+}
+
+// The remedy that the error names has to work.
+TEST(StoreTest, FullDiskCanBePruned) {
+  Cluster cluster;
+  const SmallDisk disk(cluster.data_dir(), 32);
+  if (!disk.mounted()) GTEST_SKIP() << "needs to mount a file system";
+  Process* coordinator = cluster.StartCoordinator();
+  const std::string reserve = cluster.data_dir() + "/reserve";
+  EXPECT_TRUE(std::filesystem::exists(reserve));
+  Process* worker = cluster.StartWorker(/*gang=*/4);
+  const std::string one = cluster.Submit(Yaml(0));
+  const std::string two = cluster.Submit(Yaml(1));
+  EXPECT_EQ(cluster.WaitForEnd(one).value("succeeded", 0), 3);
+  EXPECT_EQ(cluster.WaitForEnd(two).value("succeeded", 0), 3);
+  worker->Signal(SIGTERM);
+  EXPECT_EQ(worker->Wait().value_or(-1), 0);
+
+  const std::string ballast = cluster.data_dir() + "/ballast";
+  Fill(ballast);
+  int submitted = 1;
+  ASSERT_TRUE(WaitUntil([&] {
+    return cluster.Modlab({"submit", cluster.Write("sweep.yaml", Yaml(++submitted))}).exit_code !=
+           0;
+  }));
+  const Output would = cluster.Modlab({"prune", one, "--dry-run"});
+  EXPECT_EQ(would.exit_code, 0) << would.err;
+  EXPECT_THAT(would.out, HasSubstr("1 sweep with 3 jobs"));
+  coordinator->Signal(SIGKILL);
+  coordinator->Wait();
+  cluster.StartCoordinator();
+  const Output weights = cluster.Modlab({"prune", two, "--weights-only", "--yes"});
+  EXPECT_EQ(weights.exit_code, 0) << weights.err;
+  const Output pruned = cluster.Modlab({"prune", one, "--yes"});
+  EXPECT_EQ(pruned.exit_code, 0) << pruned.err;
+  EXPECT_THAT(pruned.out, HasSubstr("Removed: 1 sweep with 3 jobs"));
+
+  // Work is accepted again, and done once there is room for weights.
+  const std::string after = cluster.Submit(Yaml(1000));
+  ASSERT_EQ(unlink(ballast.c_str()), 0);
+  cluster.StartWorker(/*gang=*/4);
+  EXPECT_EQ(cluster.WaitForEnd(after).value("succeeded", 0), 3);
+  EXPECT_TRUE(WaitUntil([&] { return std::filesystem::exists(reserve); }));
 }
 
 }  // namespace
