@@ -2,8 +2,8 @@
 
 #include <map>
 
-#include "absl/synchronization/mutex.h"
 #include "lib/metrics/specialisation.h"
+#include "lib/sync/mutex.h"
 
 namespace modlab {
 namespace {
@@ -13,9 +13,9 @@ constexpr int kAdaptationDraws = 100;  // of the benchmark, section 4
 // Adaptation draws 100 distributions and sorts each: worth remembering. Rule
 // counts are at most 256, and so is what is kept.
 double RandomAdaptation(int rules) {
-  static absl::Mutex mutex(absl::kConstInit);
+  static Mutex mutex;
   static auto* const known = new std::map<int, double>;
-  absl::MutexLock lock(&mutex);
+  const MutexLock lock(&mutex);
   const auto found = known->find(rules);
   if (found != known->end()) return found->second;
   const double value =

@@ -11,8 +11,8 @@ ReaderPool::Snapshot::~Snapshot() {
 absl::StatusOr<ReaderPool::Snapshot> ReaderPool::Acquire() {
   std::unique_ptr<Connection> connection;
   {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &ReaderPool::CanAcquire));
+    const MutexLock lock(&mutex_);
+    while (in_use_ >= connections_max_) released_.Wait(&mutex_);
     ++in_use_;
     if (!idle_.empty()) {
       connection = std::move(idle_.back());
@@ -36,8 +36,6 @@ absl::StatusOr<ReaderPool::Snapshot> ReaderPool::Acquire() {
   return Snapshot(this, std::move(connection));
 }
 
-bool ReaderPool::CanAcquire() const { return in_use_ < connections_max_; }
-
 absl::StatusOr<std::unique_ptr<Connection>> ReaderPool::Open() const {
   absl::StatusOr<std::unique_ptr<Connection>> connection =
       Connection::Open(path_, Connection::Mode::kReadOnly, vfs_);
@@ -52,9 +50,10 @@ absl::StatusOr<std::unique_ptr<Connection>> ReaderPool::Open() const {
 
 void ReaderPool::Release(std::unique_ptr<Connection> connection) {
   if (connection != nullptr) connection->Rollback();
-  absl::MutexLock lock(&mutex_);
+  const MutexLock lock(&mutex_);
   if (connection != nullptr) idle_.push_back(std::move(connection));
   --in_use_;
+  released_.NotifyOne();
 }
 
 }  // namespace modlab

@@ -12,7 +12,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "lib/sync/mutex.h"
 #include "server/store/sqlite.h"
 
 namespace modlab {
@@ -43,14 +43,14 @@ class ReaderPool {
   absl::StatusOr<Snapshot> Acquire();
 
  private:
-  bool CanAcquire() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::unique_ptr<Connection>> Open() const;
   void Release(std::unique_ptr<Connection> connection);
 
   const std::string path_;
   const std::string vfs_;
   const int connections_max_;
-  absl::Mutex mutex_;
+  Mutex mutex_;
+  Condition released_;
   std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mutex_);
   int in_use_ ABSL_GUARDED_BY(mutex_) = 0;
 };
