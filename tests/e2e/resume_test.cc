@@ -37,11 +37,11 @@ struct Kind {
 
 void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.architecture; }
 
-constexpr Kind kMlp = {"mlp", "iterations: 12000, eval_interval: 500"};
+constexpr Kind kMlp = {"mlp", "iterations: 24000, eval_interval: 1000"};
 constexpr Kind kMha = {"mha",
-                       "iterations: 2400, eval_interval: 120, heads: 2, sequence_length: 10"};
+                       "iterations: 4800, eval_interval: 240, heads: 2, sequence_length: 10"};
 constexpr Kind kRnn = {"rnn",
-                       "iterations: 2400, eval_interval: 120, input_dim: 4, sequence_length: 10"};
+                       "iterations: 6000, eval_interval: 300, input_dim: 4, sequence_length: 10"};
 
 // Two jobs of one shape.
 std::string Yaml(const Kind& kind) {
