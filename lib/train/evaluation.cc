@@ -90,19 +90,18 @@ at::Tensor Losses(v1::Target target, const at::Tensor& prediction, const at::Ten
 
 MeanLoss MeanLosses(v1::Target target, const at::Tensor& prediction, const at::Tensor& y) {
   at::NoGradGuard no_grad;
-  const double share = 1.0 / static_cast<double>(prediction[0].numel());
+  at::Tensor gradient;
   if (target == v1::REGRESSION) {
-    at::Tensor difference = prediction - y;
-    const at::Tensor value = difference.abs().flatten(1).mean(1);
-    return {value, difference.sgn_().mul_(share)};
+    gradient = (prediction - y).sgn_();
+  } else {
+    // s(x) - y. Not LibTorch's sigmoid, whose last elements are computed by other code than the
+    // rest, so that a job's bits would depend on where in the gang it stands.
+    const at::Tensor small = at::exp(-prediction.abs());
+    const at::Tensor of_small = small / (small + 1);  // s(-|x|)
+    gradient = at::where(prediction < 0, of_small, 1 - of_small).sub_(y);
   }
-  // s(x) - y. Not LibTorch's sigmoid, whose last elements are computed by other code than the
-  // rest, so that a job's bits would depend on where in the gang it stands.
-  const at::Tensor small = at::exp(-prediction.abs());
-  const at::Tensor of_small = small / (small + 1);  // s(-|x|)
-  at::Tensor gradient = at::where(prediction < 0, of_small, 1 - of_small).sub_(y).mul_(share);
-  const at::Tensor losses = at::relu(prediction) - prediction * y + at::log1p(small);
-  return {losses.flatten(1).mean(1), gradient};
+  const double share = 1.0 / static_cast<double>(prediction[0].numel());
+  return {Losses(target, prediction, y).flatten(1).mean(1), gradient.mul_(share)};
 }
 
 // Sums over outputs and columns, all on the CPU in double.

@@ -11,49 +11,44 @@
 namespace modlab {
 namespace {
 
-using EngineAvoidedTest = EngineFixture;
+class EngineAvoidedTest : public EngineFixture {
+ protected:
+  // Worker a, at node-1, has trained job 1 and idles; it has told so if `told`.
+  void TrainAtNode1(bool told) {
+    Create(Request("r1", {"0"}));
+    FakeWorker first = Worker('a', 1, 1);
+    first.view.set_place("node-1");
+    Synchronise(&first);
+    Obey(&first);
+    AddFinish(&first, 1, 1);
+    Synchronise(&first);
+    first.view.clear_held();
+    first.view.set_slots_idle(1);
+    if (told) Synchronise(&first);
+  }
+
+  // Its config again, as job 2, with an idle worker b at `place`.
+  CreatedSweep ForceElsewhere(const std::string& place) {
+    FakeWorker other = Worker('b', 1, 1);
+    other.view.set_place(place);
+    Synchronise(&other);
+    v1::CreateSweepRequest again = Request("r2", {"0"});
+    again.set_force(true);
+    again.set_avoid_earlier_workers(true);
+    return Create(again);
+  }
+};
 
 TEST_F(EngineAvoidedTest, ForcedJobsAvoidTheirEarlierPlace) {
-  Create(Request("r1", {"0"}));
-  FakeWorker first = Worker('a', 1, 1);
-  first.view.set_place("node-1");
-  Synchronise(&first);
-  Obey(&first);
-  AddFinish(&first, 1, 1);
-  Synchronise(&first);
-  first.view.clear_held();
-  first.view.set_slots_idle(1);
-  FakeWorker other = Worker('b', 1, 1);
-  other.view.set_place("node-2");
-  Synchronise(&other);
-
-  v1::CreateSweepRequest again = Request("r2", {"0"});
-  again.set_force(true);
-  again.set_avoid_earlier_workers(true);
-  EXPECT_EQ(Create(again).jobs.created, 1);
+  TrainAtNode1(/*told=*/false);
+  EXPECT_EQ(ForceElsewhere("node-2").jobs.created, 1);
   EXPECT_EQ(Get(2).replicate(), 1);
   EXPECT_EQ(Get(2).worker(), "worker-b");
 }
 
 TEST_F(EngineAvoidedTest, ForcedJobsGoToAnotherWorkerOfTheSamePlace) {
-  Create(Request("r1", {"0"}));
-  FakeWorker first = Worker('a', 1, 1);
-  first.view.set_place("node-1");
-  Synchronise(&first);
-  Obey(&first);
-  AddFinish(&first, 1, 1);
-  Synchronise(&first);
-  first.view.clear_held();
-  first.view.set_slots_idle(1);
-  Synchronise(&first);
-  FakeWorker other = Worker('b', 1, 1);
-  other.view.set_place("node-1");
-  Synchronise(&other);
-
-  v1::CreateSweepRequest again = Request("r2", {"0"});
-  again.set_force(true);
-  again.set_avoid_earlier_workers(true);
-  Create(again);
+  TrainAtNode1(/*told=*/true);
+  ForceElsewhere("node-1");
   EXPECT_EQ(Get(2).worker(), "worker-b");
 }
 

@@ -26,6 +26,19 @@ class EngineResumeTest : public EngineFixture {
     return worker;
   }
 
+  // Worker a has jobs 1 to 4, and is about to tell that the first three failed: as many as
+  // its place is let have.
+  FakeWorker WorkerOfWhichThreeFail() {
+    Create(Request("r1", {"0", "1", "2", "3"}));
+    FakeWorker worker = Worker('a', 4, 1);
+    Synchronise(&worker);
+    Obey(&worker);
+    for (int64_t job : {1, 2, 3}) {
+      AddReport(&worker, job, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
+    }
+    return worker;
+  }
+
   // All that it held goes to others.
   void Lose() {
     now_us_ += kLeaseUs;
@@ -312,13 +325,7 @@ TEST_F(EngineResumeTest, AJobThatWasNotHandedBackInTimeSaysSo) {
 }
 
 TEST_F(EngineResumeTest, AQuarantineOutlivesTheCoordinatorUntilItIsEnded) {
-  Create(Request("r1", {"0", "1", "2", "3"}));
-  FakeWorker worker = Worker('a', 4, 1);
-  Synchronise(&worker);
-  Obey(&worker);
-  for (int64_t job : {1, 2, 3}) {
-    AddReport(&worker, job, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
-  }
+  FakeWorker worker = WorkerOfWhichThreeFail();
   Synchronise(&worker);
   const auto until_us = [this] { return (*engine_->ListWorkers())[0].quarantined_until_us(); };
   const int64_t before = until_us();
@@ -338,13 +345,7 @@ TEST_F(EngineResumeTest, AQuarantineOutlivesTheCoordinatorUntilItIsEnded) {
 }
 
 TEST_F(EngineResumeTest, AQuarantineThatCouldNotBeWrittenIsWrittenLater) {
-  Create(Request("r1", {"0", "1", "2", "3"}));
-  FakeWorker worker = Worker('a', 4, 1);
-  Synchronise(&worker);
-  Obey(&worker);
-  for (int64_t job : {1, 2, 3}) {
-    AddReport(&worker, job, 1)->mutable_failed()->set_cause(v1::WORKER_ERROR);
-  }
+  FakeWorker worker = WorkerOfWhichThreeFail();
   // The queue is filled again: what it knew of places stays, and is on disk in the end.
   faulty_.FailCommits(true);
   Synchronise(&worker);

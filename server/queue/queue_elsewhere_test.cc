@@ -30,6 +30,17 @@ class QueueElsewhereTest : public QueueFixture {
     return sweep;
   }
 
+  // What ForBig() asks for.
+  static v1::WorkerView Big(v1::WorkerView view) {
+    view.add_labels("big");
+    return view;
+  }
+
+  static UnfinishedJob Avoiding(const std::string& avoided, UnfinishedJob job) {
+    job.avoided = avoided;
+    return job;
+  }
+
   // The queue as the store has it after a failed attempt.
   void Restart(const Queue::Verdict& verdict) {
     UnfinishedJob job = Job(verdict.job_id, "a");
@@ -126,9 +137,7 @@ TEST_F(QueueElsewhereTest, AnIdleWorkerTakesWhatItsBettersDidNotTakeAfterAll) {
   SetSweep(urgent);
   AddJobs(2, 2, "b", {2});
   Update(At("p", View("a", 1, 8)));
-  v1::WorkerView big = At("q", View("b", 1, 8));
-  big.add_labels("big");
-  Update(big);
+  Update(Big(At("q", View("b", 1, 8))));
   EXPECT_THAT(Assign(), ElementsAre("b: 2/1", "a: 1/2"));
 }
 
@@ -193,43 +202,29 @@ TEST_F(QueueElsewhereTest, APlaceIsAvoidedWhileAnotherCanTakeTheJob) {
 
 TEST_F(QueueElsewhereTest, AnotherPlaceMustMeetTheRequirements) {
   SetSweep(ForBig(2));
-  UnfinishedJob job = Job(1, "a", {2});
-  job.avoided = "p";
-  Add(job);
-  v1::WorkerView big = At("p", View("v", 1, 8));
-  big.add_labels("big");
-  Update(big);
+  Add(Avoiding("p", Job(1, "a", {2})));
+  Update(Big(At("p", View("v", 1, 8))));
   Update(At("q", View("w", 1, 8)));
   EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
 }
 
 TEST_F(QueueElsewhereTest, RidersAvoidThePlaceWhereTheyCan) {
   SetSweep(ForBig(2));
-  for (int64_t id : {1, 2}) {
-    UnfinishedJob job = Job(id, "a", {3 - id});
-    job.avoided = "p";
-    Add(job);
-  }
-  v1::WorkerView big = At("p", View("v", 1, 8));
-  big.add_labels("big");
-  Update(big);
+  for (int64_t id : {1, 2}) Add(Avoiding("p", Job(id, "a", {3 - id})));
+  Update(Big(At("p", View("v", 1, 8))));
   Update(At("q", View("w", 1, 8)));
   EXPECT_THAT(Assign(), ElementsAre("v: 1/1", "w: 2/1"));
 }
 
 TEST_F(QueueElsewhereTest, AnotherWorkerOfThePlaceIsNoOtherPlace) {
-  UnfinishedJob job = Job(1, "a");
-  job.avoided = "p";
-  Add(job);
+  Add(Avoiding("p", Job(1, "a")));
   Update(At("p", View("v", 1, 8)));
   Update(At("p", View("w", 1, 8)));
   EXPECT_THAT(Assign(), ElementsAre("v: 1/1"));
 }
 
 TEST_F(QueueElsewhereTest, AnotherWorkerOfThePlaceIsBetterThanTheSame) {
-  UnfinishedJob job = Job(1, "a");
-  job.avoided = AddAvoided("", "p", "name-v", WhyAvoided::kAsked);
-  Add(job);
+  Add(Avoiding(AddAvoided("", "p", "name-v", WhyAvoided::kAsked), Job(1, "a")));
   Update(At("p", View("v", 1, 8)));
   Update(At("p", View("w", 1, 8)));
   EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));

@@ -26,6 +26,7 @@
 #include "server/store/page_token.h"
 #include "server/store/store.h"
 #include "tests/fuzz/expect.h"
+#include "tests/fuzz/quiet.h"
 
 namespace {
 
@@ -167,11 +168,7 @@ void CheckUpdate(const std::string& text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const bool quiet = [] {
-    google::protobuf::SetLogHandler(nullptr);
-    return true;
-  }();
-  (void)quiet;
+  modlab::QuietProtobuf();
   static SmallStore small_store;
   modlab::Store* const store = small_store.get();
   const std::string input(reinterpret_cast<const char*>(data), size);

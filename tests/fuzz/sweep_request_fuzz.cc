@@ -11,6 +11,7 @@
 #include "modlab/v1/sweep.pb.h"
 #include "server/engine/sweep_plan.h"
 #include "tests/fuzz/expect.h"
+#include "tests/fuzz/quiet.h"
 
 namespace {
 
@@ -30,11 +31,7 @@ bool IsLarge(const modlab::v1::SweepSpec& spec) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const bool quiet = [] {
-    google::protobuf::SetLogHandler(nullptr);
-    return true;
-  }();
-  (void)quiet;
+  modlab::QuietProtobuf();
   modlab::v1::CreateSweepRequest request;
   const std::string text(reinterpret_cast<const char*>(data), size);
   if (!google::protobuf::TextFormat::ParseFromString(text, &request)) return 0;

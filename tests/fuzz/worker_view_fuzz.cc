@@ -9,11 +9,12 @@
 #include "modlab/v1/worker.pb.h"
 #include "server/engine/report_check.h"
 #include "tests/fuzz/expect.h"
+#include "tests/fuzz/quiet.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace v1 = modlab::v1;
+  modlab::QuietProtobuf();
   static const v1::JobConfig* const config = [] {
-    google::protobuf::SetLogHandler(nullptr);
     v1::JobConfig job;
     job.set_architecture(v1::MLP);
     job.set_target(v1::REGRESSION);
