@@ -201,7 +201,9 @@ Gradients Backward(const Sizes& sizes, const Tape& tape, const at::Tensor& d_hid
   const at::TensorOptions options = d_hidden.options();
   Gradients gradients;
   gradients.weight = at::zeros(tape.weight.sizes(), options);
-  gradients.score_weight = at::zeros(tape.score_weight.sizes(), options);
+  std::vector<int64_t> in_parts = tape.score_weight.sizes().vec();
+  in_parts.push_back(kLstmSamples);
+  const at::Tensor score_weight = at::zeros(in_parts, options);
   gradients.state = Zeros(sizes, sizes.steps, sizes.width, options);
   gradients.hidden = Zeros(sizes, sizes.steps, sizes.hidden, options);
   gradients.p = Zeros(sizes, sizes.steps, sizes.modules, options);
@@ -220,7 +222,7 @@ Gradients Backward(const Sizes& sizes, const Tape& tape, const at::Tensor& d_hid
         arrays.from_input = StepOf<Real>(of_gates, 0, 0, 0).data;
         if (sizes.scored) arrays.from_hidden = StepOf<Real>(of_gates, 0, 0, 1).data;
         arrays.p = StepOf<Real>(gradients.p, job, tile, t).data;
-        arrays.score_weight = JobOf<Real>(gradients.score_weight, job);
+        arrays.score_weight = JobOf<Real>(score_weight, job);
         LstmBackward(sizes.kernel(), KernelStep<Real>(sizes, tape, job, tile, t), arrays);
 
         const Matrix<const Real> state = StepOf<Real>(tape.state, job, tile, t);
@@ -240,6 +242,7 @@ Gradients Backward(const Sizes& sizes, const Tape& tape, const at::Tensor& d_hid
       }
     }
   }
+  gradients.score_weight = score_weight.sum(-1);
   return gradients;
 }
 

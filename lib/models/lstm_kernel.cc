@@ -1,16 +1,11 @@
 #include "lib/models/lstm_kernel.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
+#include "lib/models/lanes.h"
 #include "lib/models/vector_math.h"
-
-// No turn of the loop that follows writes what another reads.
-#if defined(__GNUC__) && !defined(__clang__)
-#define MODLAB_INDEPENDENT _Pragma("GCC ivdep")
-#else
-#define MODLAB_INDEPENDENT
-#endif
 
 namespace modlab {
 namespace {
@@ -19,25 +14,12 @@ namespace {
 // The width is a constant: loops have no tails, and no number's last bits depend
 // on where its array begins.
 constexpr int kWide = 64;
-constexpr int kNarrow = static_cast<int>(kLstmSamples);
+constexpr int kNarrow = kLanes;
+static_assert(kLstmSamples == kLanes);
 
 template <typename Real>
 MODLAB_INLINE Real Relu(Real x) {
   return x > Real{0} ? x : Real{0};
-}
-
-// The sum of a tile, in one fixed order.
-template <typename Real, int kWidth>
-MODLAB_INLINE Real Sum(const Real* x) {
-  Real lane[kNarrow];
-  for (int i = 0; i < kNarrow; ++i) lane[i] = x[i];
-  for (int begin = kNarrow; begin < kWidth; begin += kNarrow) {
-    for (int i = 0; i < kNarrow; ++i) lane[i] += x[begin + i];
-  }
-  for (int half = kNarrow / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  }
-  return lane[0];
 }
 
 // p = softmax over modules of w . relu(from_input, from_hidden), for the samples
@@ -78,40 +60,66 @@ MODLAB_INLINE void Route(const LstmSizes& sizes, const LstmStep<Real>& step, int
   }
 }
 
+// A unit's gates before their nonlinearities.
+template <typename Real>
+struct Gates {
+  // `a` and `b`: those of gate i; the other gates' rows are `next` apart. `b` may be null.
+  MODLAB_INLINE Gates(const Real* a, const Real* b, int64_t next)
+      : i(Load(a)), f(Load(a + next)), o(Load(a + 2 * next)), g(Load(a + 3 * next)) {
+    if (b == nullptr) return;
+    i += Load(b);
+    f += Load(b + next);
+    o += Load(b + 2 * next);
+    g += Load(b + 3 * next);
+  }
+  Lanes<Real> i, f, o, g;
+};
+
+// 1 / sigmoid of the gates i, f, o, and g = (1 - of_g) / one_g: what is to be divided by
+// is multiplied first, for a division takes as long as an exponential.
+template <typename Real>
+struct OpenGates {
+  MODLAB_INLINE explicit OpenGates(const Gates<Real>& gate)
+      : one_i(Real{1} + BoundedExp(gate.i, Real{-1})),
+        one_f(Real{1} + BoundedExp(gate.f, Real{-1})),
+        one_o(Real{1} + BoundedExp(gate.o, Real{-1})),
+        of_g(BoundedExp(gate.g, Real{-2})),
+        one_g(Real{1} + of_g) {}
+  Lanes<Real> one_i, one_f, one_o, of_g, one_g;
+};
+
 // `scored` says whether there is a from_hidden; a constant at every call.
 template <typename Real, int kWidth>
 MODLAB_INLINE void ForwardTile(const LstmSizes& sizes, const LstmStep<Real>& step, int64_t begin,
                                bool scored) {
+  using L = Lanes<Real>;
+  constexpr int kParts = kWidth / kNarrow;
   const int64_t B = sizes.samples, next_gate = sizes.hidden * B;
   if (scored) Route<Real, kWidth>(sizes, step, begin);
   for (int64_t k = 0; k < sizes.hidden; ++k) {
     const Real* const before = step.cell_before + k * B + begin;
-    Real hidden[kWidth] = {}, cell[kWidth] = {};
+    L hidden[kParts] = {}, cell[kParts] = {};
     for (int64_t m = 0; m < sizes.modules; ++m) {
       const int64_t at = (m * 4 * sizes.hidden + k) * B + begin;
       const Real* const a = step.from_input + at;
       const Real* const b = scored ? step.from_hidden + at : nullptr;
-      const Real* const p = step.p + m * B + begin;
-      MODLAB_INDEPENDENT
-      for (int i = 0; i < kWidth; ++i) {
-        Real gate_i = a[i], gate_f = a[next_gate + i];
-        Real gate_o = a[2 * next_gate + i], gate_g = a[3 * next_gate + i];
-        if (scored) {
-          gate_i += b[i];
-          gate_f += b[next_gate + i];
-          gate_o += b[2 * next_gate + i];
-          gate_g += b[3 * next_gate + i];
-        }
-        const Real c = Sigmoid(gate_f) * before[i] + Sigmoid(gate_i) * Tanh(gate_g);
-        cell[i] += p[i] * c;
-        hidden[i] += p[i] * (Sigmoid(gate_o) * Tanh(c));
+      const Real* const share = step.p + m * B + begin;
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; ++part) {
+        const int i = part * kNarrow;
+        const OpenGates<Real> gate({a + i, scored ? b + i : nullptr, next_gate});
+        const L p = Load(share + i);
+        const L i_g = gate.one_i * gate.one_g;
+        const L c =
+            (Load(before + i) * i_g + (Real{1} - gate.of_g) * gate.one_f) / (i_g * gate.one_f);
+        const L of_c = BoundedExp(c, Real{-2});
+        cell[part] += p * c;
+        hidden[part] += p * ((Real{1} - of_c) / (gate.one_o * (Real{1} + of_c)));
       }
     }
-    Real* const to_hidden = step.hidden + k * B + begin;
-    Real* const to_cell = step.cell + k * B + begin;
-    for (int i = 0; i < kWidth; ++i) {
-      to_hidden[i] = hidden[i];
-      to_cell[i] = cell[i];
+    for (int part = 0; part < kParts; ++part) {
+      Store(hidden[part], step.hidden + k * B + begin + part * kNarrow);
+      Store(cell[part], step.cell + k * B + begin + part * kNarrow);
     }
   }
 }
@@ -121,6 +129,8 @@ MODLAB_INLINE void ForwardTile(const LstmSizes& sizes, const LstmStep<Real>& ste
 template <typename Real, int kWidth>
 MODLAB_INLINE void RouteBackward(const LstmSizes& sizes, const LstmStep<Real>& step,
                                  const LstmStepGradient<Real>& gradient, int64_t begin) {
+  using L = Lanes<Real>;
+  const L zero = {};
   const int64_t rows = 4 * sizes.hidden;
   Real mean[kWidth] = {};
   for (int64_t m = 0; m < sizes.modules; ++m) {
@@ -132,7 +142,7 @@ MODLAB_INLINE void RouteBackward(const LstmSizes& sizes, const LstmStep<Real>& s
     const Real* const p = step.p + m * sizes.samples + begin;
     Real* const to_p = gradient.p + m * sizes.samples + begin;
     const Real* const weight = step.score_weight + m * 2 * rows;
-    Real* const d_weight = gradient.score_weight + m * 2 * rows;
+    Real* const d_weight = gradient.score_weight + m * 2 * rows * kNarrow;
     Real d_score[kWidth];
     for (int i = 0; i < kWidth; ++i) {
       d_score[i] = p[i] * (to_p[i] - mean[i]);
@@ -145,17 +155,21 @@ MODLAB_INLINE void RouteBackward(const LstmSizes& sizes, const LstmStep<Real>& s
       Real* const d_a = gradient.from_input + at;
       Real* const d_b = gradient.from_hidden + at;
       const Real of_a = weight[row], of_b = weight[rows + row];
-      Real d_of_a[kWidth], d_of_b[kWidth];
-      MODLAB_INDEPENDENT
-      for (int i = 0; i < kWidth; ++i) {
-        const Real both = d_a[i];
-        d_of_a[i] = d_score[i] * Relu(a[i]);
-        d_of_b[i] = d_score[i] * Relu(b[i]);
-        d_a[i] = both + (a[i] > Real{0} ? of_a * d_score[i] : Real{0});
-        d_b[i] = both + (b[i] > Real{0} ? of_b * d_score[i] : Real{0});
+      L sum_a = {}, sum_b = {};
+      for (int i = 0; i < kWidth; i += kNarrow) {
+        const L share = Load(d_score + i), of_input = Load(a + i), of_hidden = Load(b + i);
+        const L both = Load(d_a + i);
+        const L on_a = of_input > zero ? share : zero;
+        const L on_b = of_hidden > zero ? share : zero;
+        sum_a += on_a * of_input;
+        sum_b += on_b * of_hidden;
+        Store(both + on_a * of_a, d_a + i);
+        Store(both + on_b * of_b, d_b + i);
       }
-      d_weight[row] += Sum<Real, kWidth>(d_of_a);
-      d_weight[rows + row] += Sum<Real, kWidth>(d_of_b);
+      Real* const to_a = d_weight + row * kNarrow;
+      Real* const to_b = d_weight + (rows + row) * kNarrow;
+      Store(Load(to_a) + sum_a, to_a);
+      Store(Load(to_b) + sum_b, to_b);
     }
   }
 }
@@ -164,51 +178,51 @@ template <typename Real, int kWidth>
 MODLAB_INLINE void BackwardTile(const LstmSizes& sizes, const LstmStep<Real>& step,
                                 const LstmStepGradient<Real>& gradient, int64_t begin,
                                 bool scored) {
+  using L = Lanes<Real>;
+  constexpr int kParts = kWidth / kNarrow;
   const int64_t B = sizes.samples, next_gate = sizes.hidden * B;
   for (int64_t m = 0; m < sizes.modules; ++m) {
-    Real* const d_p = gradient.p + m * B + begin;
-    for (int i = 0; i < kWidth; ++i) d_p[i] = 0;
+    std::fill_n(gradient.p + m * B + begin, kWidth, Real{0});
   }
   for (int64_t k = 0; k < sizes.hidden; ++k) {
     const Real* const before = step.cell_before + k * B + begin;
     const Real* const d_hidden = gradient.hidden + k * B + begin;
     Real* const to_cell = gradient.cell + k * B + begin;
-    Real d_cell[kWidth], d_before[kWidth] = {};
-    for (int i = 0; i < kWidth; ++i) d_cell[i] = to_cell[i];
+    L d_before[kParts] = {};
     for (int64_t m = 0; m < sizes.modules; ++m) {
       const int64_t at = (m * 4 * sizes.hidden + k) * B + begin;
       const Real* const a = step.from_input + at;
       const Real* const b = scored ? step.from_hidden + at : nullptr;
-      const Real* const p = step.p + m * B + begin;
+      const Real* const share = step.p + m * B + begin;
       Real* const d_p = gradient.p + m * B + begin;
       Real* const d_a = gradient.from_input + at;
-      MODLAB_INDEPENDENT
-      for (int i = 0; i < kWidth; ++i) {
-        Real gate_i = a[i], gate_f = a[next_gate + i];
-        Real gate_o = a[2 * next_gate + i], gate_g = a[3 * next_gate + i];
-        if (scored) {
-          gate_i += b[i];
-          gate_f += b[next_gate + i];
-          gate_o += b[2 * next_gate + i];
-          gate_g += b[3 * next_gate + i];
-        }
-        gate_i = Sigmoid(gate_i);
-        gate_f = Sigmoid(gate_f);
-        gate_o = Sigmoid(gate_o);
-        gate_g = Tanh(gate_g);
-        const Real c = gate_f * before[i] + gate_i * gate_g;
-        const Real bent = Tanh(c);
-        d_p[i] += d_hidden[i] * (gate_o * bent) + d_cell[i] * c;
-        const Real d_h = p[i] * d_hidden[i];
-        const Real d_c = p[i] * d_cell[i] + d_h * gate_o * (Real{1} - bent * bent);
-        d_before[i] += d_c * gate_f;
-        d_a[i] = d_c * gate_g * gate_i * (Real{1} - gate_i);
-        d_a[next_gate + i] = d_c * before[i] * gate_f * (Real{1} - gate_f);
-        d_a[2 * next_gate + i] = d_h * bent * gate_o * (Real{1} - gate_o);
-        d_a[3 * next_gate + i] = d_c * gate_i * (Real{1} - gate_g * gate_g);
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; ++part) {
+        const int at_part = part * kNarrow;
+        const OpenGates<Real> gate({a + at_part, scored ? b + at_part : nullptr, next_gate});
+        const L p = Load(share + at_part), c_before = Load(before + at_part);
+        const L d_h = Load(d_hidden + at_part), d_cell = Load(to_cell + at_part);
+        const L i_f = gate.one_i * gate.one_f, g_o = gate.one_g * gate.one_o;
+        const L all = Real{1} / (i_f * g_o);
+        const L by_i_f = all * g_o, by_g_o = all * i_f;
+        const L i = by_i_f * gate.one_f;
+        const L f = by_i_f * gate.one_i;
+        const L o = by_g_o * gate.one_g;
+        const L g = by_g_o * gate.one_o * (Real{1} - gate.of_g);
+        const L c = f * c_before + i * g;
+        const L of_c = BoundedExp(c, Real{-2});
+        const L bent = (Real{1} - of_c) / (Real{1} + of_c);
+        Store(Load(d_p + at_part) + d_h * (o * bent) + d_cell * c, d_p + at_part);
+        const L d_own = p * d_h;
+        const L d_c = p * d_cell + d_own * o * (Real{1} - bent * bent);
+        d_before[part] += d_c * f;
+        Store(d_c * g * i * (Real{1} - i), d_a + at_part);
+        Store(d_c * c_before * f * (Real{1} - f), d_a + next_gate + at_part);
+        Store(d_own * bent * o * (Real{1} - o), d_a + 2 * next_gate + at_part);
+        Store(d_c * i * (Real{1} - g * g), d_a + 3 * next_gate + at_part);
       }
     }
-    for (int i = 0; i < kWidth; ++i) to_cell[i] = d_before[i];
+    for (int part = 0; part < kParts; ++part) Store(d_before[part], to_cell + part * kNarrow);
   }
   if (scored) RouteBackward<Real, kWidth>(sizes, step, gradient, begin);
 }

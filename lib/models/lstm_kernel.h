@@ -46,7 +46,9 @@ struct LstmStepGradient {
   Real* from_input = nullptr;    // [4 M h, B] made; to both if the modules are not scored
   Real* from_hidden = nullptr;   // [4 M h, B] made if they are
   Real* p = nullptr;             // [M, B] made: to p if it is given, to the scores if not
-  Real* score_weight = nullptr;  // [M, 8h] added to, if there is one
+  // [M, 8h, kLstmSamples] added to, if there is one: its gradient in as many parts as
+  // samples are taken side by side, to be added up at last.
+  Real* score_weight = nullptr;
 };
 
 // Makes p (unless given), hidden and cell.

@@ -1,5 +1,5 @@
-// Exp, Sigmoid and Tanh for loops that the compiler vectorises: no branches, no
-// calls (for float), so such a loop computes each number alike wherever it stands.
+// Exp for loops that the compiler vectorises: no branches, no calls (for float), so
+// such a loop computes each number alike wherever it stands.
 //
 // A function with such loops is marked MODLAB_VECTOR_CLONES; its source file is
 // compiled with -O3 -fno-math-errno -fno-trapping-math. Templates cannot be marked:
@@ -58,17 +58,6 @@ MODLAB_INLINE float Exp(float x) {
 }
 
 MODLAB_INLINE double Exp(double x) { return std::exp(x); }
-
-// Absolute error below 2e-7 for float.
-template <typename Real>
-MODLAB_INLINE Real Sigmoid(Real x) {
-  return Real{1} / (Real{1} + Exp(-x));
-}
-
-// Absolute error below 3e-7 for float.
-MODLAB_INLINE float Tanh(float x) { return 1.0f - 2.0f / (1.0f + Exp(2.0f * x)); }
-
-MODLAB_INLINE double Tanh(double x) { return std::tanh(x); }
 
 // Of an array's beginning, in one fixed order: kLanes sums side by side.
 template <typename Real, int kLanes>
