@@ -2,201 +2,208 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
+#include "lib/models/lanes.h"
 #include "lib/models/vector_math.h"
 
 namespace modlab {
 namespace {
 
-// A line has one number of each of several samples. Every step below is done to whole
-// lines, so that it takes vector instructions whatever the shape. Lines are as wide as
-// AVX2's vectors: what is wider, compilers take apart through memory where they must,
-// and machines with AVX-512 gain nothing by it.
-constexpr int64_t kLineBytes = 32;
+static_assert(kAttentionSamples == kLanes);
 
+// A line is one number of each of kLanes samples. Every step below is done to whole
+// lines, so that it takes vector instructions whatever the shape.
+// Where a line of our own lies.
 template <typename Number>
-struct alignas(kLineBytes) Line {
-  typedef Number Numbers __attribute__((vector_size(kLineBytes)));
-  static constexpr int64_t kSamples = kLineBytes / static_cast<int64_t>(sizeof(Number));
-  Numbers of;
+struct alignas(kLanes * sizeof(Number)) Place {
+  Number of[kLanes];
 };
 
-// A factor of a product of matrices of lines: where element (index, depth) is.
+// A matrix of lines; element (i, j) begins at data + i * down + j * right.
 template <typename Number>
-struct Factor {
-  const Line<Number>* data;
-  int64_t index;
-  int64_t depth;
+struct Grid {
+  Number* data;
+  int64_t down;
+  int64_t right;
+
+  Grid t() const { return {data, right, down}; }
+  operator Grid<const Number>() const { return {data, down, right}; }
 };
 
-// out[x * columns + y] = sum over z of a(x, z) b(y, z), two by two elements at a
-// time. At an odd edge the last element is computed twice.
+// Columns that Multiply() takes at a time.
+constexpr int kAcross = 5;
+
+// out = a b, ten elements at a time, for as many sums are needed to keep two multipliers
+// busy. At an edge the last row or column is computed again.
 template <typename Number>
-MODLAB_INLINE void Multiply(int64_t rows, int64_t columns, int64_t depth, const Factor<Number>& a,
-                            const Factor<Number>& b, Line<Number>* out) {
-  using Numbers = typename Line<Number>::Numbers;
+MODLAB_INLINE void Multiply(int64_t rows, int64_t columns, int64_t depth,
+                            const Grid<const Number>& a, const Grid<const Number>& b,
+                            const Grid<Number>& out) {
   for (int64_t x = 0; x < rows; x += 2) {
     const int64_t x2 = std::min(x + 1, rows - 1);
-    for (int64_t y = 0; y < columns; y += 2) {
-      const int64_t y2 = std::min(y + 1, columns - 1);
-      Numbers sum11{}, sum12{}, sum21{}, sum22{};
+    for (int64_t first = 0; first < columns; first += kAcross) {
+      int64_t y[kAcross];
+      for (int k = 0; k < kAcross; ++k) y[k] = std::min(first + k, columns - 1);
+      Lanes<Number> sum1[kAcross] = {}, sum2[kAcross] = {};
+      const Number* a1 = a.data + x * a.down;
+      const Number* a2 = a.data + x2 * a.down;
+      const Number* of_b = b.data;
       for (int64_t z = 0; z < depth; ++z) {
-        const Line<Number>* const a_z = a.data + z * a.depth;
-        const Line<Number>* const b_z = b.data + z * b.depth;
-        sum11 += a_z[x * a.index].of * b_z[y * b.index].of;
-        sum12 += a_z[x * a.index].of * b_z[y2 * b.index].of;
-        sum21 += a_z[x2 * a.index].of * b_z[y * b.index].of;
-        sum22 += a_z[x2 * a.index].of * b_z[y2 * b.index].of;
+        const Lanes<Number> of_a1 = Load(a1), of_a2 = Load(a2);
+#pragma GCC unroll 5
+        for (int k = 0; k < kAcross; ++k) {
+          const Lanes<Number> line = Load(of_b + y[k] * b.right);
+          sum1[k] += of_a1 * line;
+          sum2[k] += of_a2 * line;
+        }
+        a1 += a.right;
+        a2 += a.right;
+        of_b += b.down;
       }
-      out[x * columns + y].of = sum11;
-      out[x * columns + y2].of = sum12;
-      out[x2 * columns + y].of = sum21;
-      out[x2 * columns + y2].of = sum22;
+#pragma GCC unroll 5
+      for (int k = 0; k < kAcross; ++k) {
+        Store(sum1[k], out.data + x * out.down + y[k] * out.right);
+        Store(sum2[k], out.data + x2 * out.down + y[k] * out.right);
+      }
     }
   }
 }
 
-// One head for a line's samples. Matrices [h, N] of tokens, [N, N] of pairs.
+// One head for a line's samples. Grids [h, N] of tokens, [N, N] of pairs (i, j): token i
+// looks at token j.
 template <typename Number>
 class Head {
  public:
-  using Lines = Line<Number>;
-  static constexpr int64_t kSamples = Lines::kSamples;
-
   Head(const AttentionShape& shape, int64_t samples)
       : width_(shape.width),
         length_(shape.length),
         samples_(samples),
-        query_(Tokens()),
-        key_(Tokens()),
-        value_(Tokens()),
-        output_(Tokens()),
-        weight_(length_ * length_),
-        change_(length_ * length_) {}
+        spaces_(kSpaces * width_ * length_),
+        weights_(length_ * length_),
+        changes_(length_ * length_) {}
 
-  // Samples [first, first + kSamples), as far as there are any, of the head whose
+  // Samples [first, first + kLanes), as far as there are any, of the head whose
   // queries, keys and values begin at these.
-  MODLAB_INLINE void Load(const Number* query, const Number* key, const Number* value,
+  MODLAB_INLINE void Take(const Number* query, const Number* key, const Number* value,
                           int64_t first) {
-    Gather(query, row(), first, &query_);
-    Gather(key, row(), first, &key_);
-    Gather(value, row(), first, &value_);
+    first_ = first;
+    query_ = In(query, row(), kQuery);
+    key_ = In(key, row(), kKey);
+    value_ = In(value, row(), kValue);
   }
 
   // Rows of the output are `stride` apart.
-  MODLAB_INLINE void Forward(Number* output, int64_t stride, int64_t first) {
+  MODLAB_INLINE void Forward(Number* output, int64_t stride) {
     Weigh();
-    Multiply(width_, length_, length_, OfToken(value_), FromToken(weight_), output_.data());
-    Scatter(output_, first, stride, output);
+    Write(value_, weight().t(), output, stride);
   }
 
   MODLAB_INLINE void Backward(const Number* output_gradient, int64_t stride, Number* query_gradient,
-                              Number* key_gradient, Number* value_gradient, int64_t first) {
+                              Number* key_gradient, Number* value_gradient) {
     Weigh();
-    Gather(output_gradient, stride, first, &output_);
-    Multiply(length_, length_, width_, OfFeature(output_), OfFeature(value_), change_.data());
-    Multiply(width_, length_, length_, OfToken(output_), ToToken(weight_), value_.data());
-    Scatter(value_, first, row(), value_gradient);
+    const Grid<const Number> output = In(output_gradient, stride, kOutput);
+    Write(output, weight(), value_gradient, row());
+    Multiply<Number>(length_, length_, width_, output.t(), value_, change());
     // From the gradient by the weights that by the scores, as softmax has it.
     for (int64_t i = 0; i < length_; ++i) {
-      Lines* const change = change_.data() + i * length_;
-      const Lines* const weight = weight_.data() + i * length_;
-      typename Lines::Numbers mean{};
-      for (int64_t j = 0; j < length_; ++j) mean += weight[j].of * change[j].of;
-      for (int64_t j = 0; j < length_; ++j) change[j].of = weight[j].of * (change[j].of - mean);
+      Number* const change = changes_[i * length_].of;
+      const Number* const weight = weights_[i * length_].of;
+      Lanes<Number> mean{};
+      for (int64_t j = 0; j < length_; ++j) {
+        mean += Load(weight + j * kLanes) * Load(change + j * kLanes);
+      }
+      for (int64_t j = 0; j < length_; ++j) {
+        const Lanes<Number> from_mean = Load(change + j * kLanes) - mean;
+        Store(Load(weight + j * kLanes) * from_mean, change + j * kLanes);
+      }
     }
-    Multiply(width_, length_, length_, OfToken(key_), FromToken(change_), output_.data());
-    Scatter(output_, first, row(), query_gradient);
-    Multiply(width_, length_, length_, OfToken(query_), ToToken(change_), output_.data());
-    Scatter(output_, first, row(), key_gradient);
+    Write(key_, change().t(), query_gradient, row());
+    Write(query_, change(), key_gradient, row());
   }
 
  private:
-  using Block = std::vector<Lines>;
-
-  int64_t Tokens() const { return width_ * length_; }
-
-  // Factors by what is summed over: features d of (d, n); tokens n of (d, n); in
-  // pairs (i, j) the token j that is looked at, or the token i that looks.
-  MODLAB_INLINE Factor<Number> OfFeature(const Block& block) const {
-    return {block.data(), 1, length_};
-  }
-  MODLAB_INLINE Factor<Number> OfToken(const Block& block) const {
-    return {block.data(), length_, 1};
-  }
-  MODLAB_INLINE Factor<Number> FromToken(const Block& block) const {
-    return {block.data(), length_, 1};
-  }
-  MODLAB_INLINE Factor<Number> ToToken(const Block& block) const {
-    return {block.data(), 1, length_};
-  }
+  // Spaces of tokens that are short of a line.
+  enum Space { kQuery, kKey, kValue, kOutput, kProduct, kSpaces };
 
   // Of rows that are dense.
   int64_t row() const { return length_ * samples_; }
 
-  // Rows of `from` are `stride` apart. The lines' places past the last sample hold zeros,
-  // which do no harm.
-  MODLAB_INLINE void Gather(const Number* from, int64_t stride, int64_t first, Block* to) const {
-    const int64_t count = std::min(kSamples, samples_ - first);
+  Grid<Number> OfPairs(std::vector<Place<Number>>& places) const {
+    return {places[0].of, length_ * kLanes, kLanes};
+  }
+  Grid<Number> weight() { return OfPairs(weights_); }
+  Grid<Number> change() { return OfPairs(changes_); }
+  Grid<Number> At(Space space) {
+    return {spaces_[space * width_ * length_].of, length_ * kLanes, kLanes};
+  }
+
+  bool whole() const { return samples_ - first_ >= kLanes; }
+
+  // Tokens where they lie, rows `stride` apart; or, if there are not samples enough for a
+  // line, a copy in that space: places past the last sample hold zeros, which do no harm.
+  MODLAB_INLINE Grid<const Number> In(const Number* from, int64_t stride, Space space) {
+    if (whole()) return {from + first_, stride, samples_};
+    const Grid<Number> copy = At(space);
     for (int64_t d = 0; d < width_; ++d) {
       for (int64_t n = 0; n < length_; ++n) {
-        const Number* const begin = from + d * stride + n * samples_ + first;
-        Lines& line = (*to)[d * length_ + n];
-        if (count == kSamples) {
-          std::memcpy(&line, begin, kLineBytes);
-        } else {
-          for (int64_t s = 0; s < kSamples; ++s) line.of[s] = s < count ? begin[s] : Number{};
-        }
+        Number* const to = copy.data + d * copy.down + n * copy.right;
+        std::fill_n(to, kLanes, Number{0});
+        std::copy_n(from + d * stride + n * samples_ + first_, samples_ - first_, to);
+      }
+    }
+    return copy;
+  }
+
+  // tokens x pairs, to rows `stride` apart.
+  MODLAB_INLINE void Write(const Grid<const Number>& tokens, const Grid<const Number>& pairs,
+                           Number* to, int64_t stride) {
+    if (whole()) {
+      return Multiply<Number>(width_, length_, length_, tokens, pairs,
+                              {to + first_, stride, samples_});
+    }
+    const Grid<Number> product = At(kProduct);
+    Multiply<Number>(width_, length_, length_, tokens, pairs, product);
+    for (int64_t d = 0; d < width_; ++d) {
+      for (int64_t n = 0; n < length_; ++n) {
+        std::copy_n(product.data + d * product.down + n * product.right, samples_ - first_,
+                    to + d * stride + n * samples_ + first_);
       }
     }
   }
 
-  MODLAB_INLINE void Scatter(const Block& from, int64_t first, int64_t stride, Number* to) const {
-    const int64_t count = std::min(kSamples, samples_ - first);
-    for (int64_t d = 0; d < width_; ++d) {
-      for (int64_t n = 0; n < length_; ++n) {
-        Number* const begin = to + d * stride + n * samples_ + first;
-        const Lines& line = from[d * length_ + n];
-        if (count == kSamples) {
-          std::memcpy(begin, &line, kLineBytes);
-        } else {
-          for (int64_t s = 0; s < count; ++s) begin[s] = line.of[s];
-        }
-      }
-    }
-  }
-
-  // Row i of weight_: the softmax of token i's scores over the other tokens.
+  // Row i of the weights: the softmax of token i's scores over the other tokens.
   MODLAB_INLINE void Weigh() {
-    using Numbers = typename Lines::Numbers;
-    Multiply(length_, length_, width_, OfFeature(query_), OfFeature(key_), weight_.data());
+    Multiply<Number>(length_, length_, width_, query_.t(), key_, weight());
     for (int64_t i = 0; i < length_; ++i) {
-      Lines* const row = weight_.data() + i * length_;
-      row[i].of = row[i == 0 ? 1 : 0].of;  // so that the greatest is another token's
-      Numbers greatest = row[0].of;
-      for (int64_t j = 1; j < length_; ++j) {
-        greatest = row[j].of > greatest ? row[j].of : greatest;
+      Number* const row = weights_[i * length_].of;
+      const auto at = [row](int64_t j) { return row + j * kLanes; };
+      Lanes<Number> greatest = Load(at(i == 0 ? 1 : 0));
+      for (int64_t j = 0; j < length_; ++j) {
+        if (j == i) continue;
+        const Lanes<Number> score = Load(at(j));
+        greatest = score > greatest ? score : greatest;
       }
-      for (int64_t j = 0; j < length_; ++j) row[j].of -= greatest;
-      Number* const numbers = reinterpret_cast<Number*>(row);
-      for (int64_t s = 0; s < length_ * kSamples; ++s) numbers[s] = Exp(numbers[s]);
-      row[i].of = Numbers{};
-      Numbers sum{};
-      for (int64_t j = 0; j < length_; ++j) sum += row[j].of;
-      const Numbers scale = 1 / sum;
-      for (int64_t j = 0; j < length_; ++j) row[j].of *= scale;
+      Lanes<Number> sum{};
+      for (int64_t j = 0; j < length_; ++j) {
+        const Lanes<Number> weight =
+            j == i ? Lanes<Number>{} : ExpOfNegative(Load(at(j)) - greatest);
+        sum += weight;
+        Store(weight, at(j));
+      }
+      const Lanes<Number> scale = 1 / sum;
+      for (int64_t j = 0; j < length_; ++j) Store(Load(at(j)) * scale, at(j));
     }
   }
 
   const int64_t width_;
   const int64_t length_;
   const int64_t samples_;
-  Block query_, key_, value_;
-  Block output_;  // or its gradient
-  Block weight_;
-  Block change_;  // gradient by weights, then by scores
+  int64_t first_ = 0;
+  Grid<const Number> query_{}, key_{}, value_{};
+  std::vector<Place<Number>> spaces_;  // of tokens
+  std::vector<Place<Number>> weights_;
+  std::vector<Place<Number>> changes_;  // gradient by weights, then by scores
 };
 
 template <typename Number>
@@ -208,9 +215,9 @@ MODLAB_INLINE void Forward(const AttentionShape& shape, int64_t samples, const N
   for (int64_t m = 0; m < shape.modules; ++m) {
     for (int64_t i = 0; i < shape.heads; ++i) {
       const Number* const query = projected + (m * shape.heads + i) * head_size;
-      for (int64_t first = 0; first < samples; first += head.kSamples) {
-        head.Load(query, query + size, query + 2 * size, first);
-        head.Forward(joined, joined_stride, first);
+      for (int64_t first = 0; first < samples; first += kLanes) {
+        head.Take(query, query + size, query + 2 * size, first);
+        head.Forward(joined, joined_stride);
       }
       joined += shape.width * joined_stride;
     }
@@ -233,10 +240,10 @@ MODLAB_INLINE void Backward(const AttentionShape& shape, int64_t samples, const 
       const int64_t offset = (m * shape.heads + i) * head_size;
       const Number* const query = projected + offset;
       Number* const gradient = projected_gradient + offset;
-      for (int64_t first = 0; first < samples; first += head.kSamples) {
-        head.Load(query, query + size, query + 2 * size, first);
+      for (int64_t first = 0; first < samples; first += kLanes) {
+        head.Take(query, query + size, query + 2 * size, first);
         head.Backward(joined_gradient, joined_stride, gradient, gradient + size,
-                      gradient + 2 * size, first);
+                      gradient + 2 * size);
       }
       joined_gradient += shape.width * joined_stride;
     }

@@ -8,6 +8,9 @@
 
 namespace modlab {
 
+// Samples that are computed side by side: of others as many cost as much.
+constexpr int64_t kAttentionSamples = 16;
+
 // T = length * B columns; token n of sample b is column n * B + b.
 struct AttentionShape {
   int64_t modules = 1;  // M

@@ -9,6 +9,7 @@
 
 #include "lib/config/widths.h"
 #include "lib/models/attention.h"
+#include "lib/models/attention_kernel.h"
 #include "lib/models/layer.h"
 #include "lib/models/mixture.h"
 #include "lib/models/router.h"
@@ -49,15 +50,18 @@ class Tiles {
  private:
   // Numbers of a tile that the cache shall hold.
   static constexpr int64_t kNumbersMax = 160'000;
-  // Less is not worth a tile.
-  static constexpr int64_t kSamplesMin = 8;
 
-  // The largest divisor of `all` by which a tile is small enough; all, if it is too small.
+  // As many samples as the cache holds, and at least a line of the attention's: a divisor
+  // of `all`, of whole lines if there is such, or all.
   static int64_t SamplesOf(int64_t all, int64_t numbers) {
-    for (int64_t n = std::min(all, kNumbersMax / numbers); n >= kSamplesMin; --n) {
-      if (all % n == 0) return n;
+    const int64_t most = std::min(all, std::max<int64_t>(kAttentionSamples, kNumbersMax / numbers));
+    int64_t samples = all;
+    for (int64_t n = most; n >= kAttentionSamples / 2; --n) {
+      if (all % n != 0) continue;
+      if (n % kAttentionSamples == 0) return n;
+      if (samples == all) samples = n;
     }
-    return all;
+    return samples;
   }
 
   // Columns, by three indices, with the first two swapped.
