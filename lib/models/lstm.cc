@@ -208,22 +208,26 @@ Gradients Backward(const Sizes& sizes, const Tape& tape, const at::Tensor& d_hid
   gradients.hidden = Zeros(sizes, sizes.steps, sizes.hidden, options);
   gradients.p = Zeros(sizes, sizes.steps, sizes.modules, options);
   Pack<Real>(sizes, ByJob(d_hidden), gradients.hidden);
-  const at::Tensor of_cell = at::empty({sizes.hidden, sizes.tile}, options);
+  const at::Tensor of_cells = at::empty({2, sizes.hidden, sizes.tile}, options);
   const at::Tensor of_gates = at::empty({1, 1, sizes.products(), sizes.rows, sizes.tile}, options);
   for (int64_t job = 0; job < sizes.jobs; ++job) {
     const Matrix<const Real> weight{JobOf<Real>(tape.weight, job), sizes.width};
     const Matrix<Real> d_weight{JobOf<Real>(gradients.weight, job), sizes.width};
     for (int64_t tile = 0; tile < sizes.tiles; ++tile) {
-      of_cell.zero_();
+      of_cells.zero_();
+      Real* of_cell = of_cells.data_ptr<Real>();
+      Real* of_cell_before = of_cell + sizes.hidden * sizes.tile;
       for (int64_t t = sizes.steps - 1; t >= 0; --t) {
         LstmStepGradient<Real> arrays;
         arrays.hidden = StepOf<Real>(gradients.hidden, job, tile, t).data;
-        arrays.cell = of_cell.data_ptr<Real>();
+        arrays.cell = of_cell;
+        arrays.cell_before = of_cell_before;
         arrays.from_input = StepOf<Real>(of_gates, 0, 0, 0).data;
         if (sizes.scored) arrays.from_hidden = StepOf<Real>(of_gates, 0, 0, 1).data;
         arrays.p = StepOf<Real>(gradients.p, job, tile, t).data;
         arrays.score_weight = JobOf<Real>(score_weight, job);
         LstmBackward(sizes.kernel(), KernelStep<Real>(sizes, tape, job, tile, t), arrays);
+        std::swap(of_cell, of_cell_before);
 
         const Matrix<const Real> state = StepOf<Real>(tape.state, job, tile, t);
         const Matrix<Real> d_state = StepOf<Real>(gradients.state, job, tile, t);

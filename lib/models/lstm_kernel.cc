@@ -179,29 +179,26 @@ MODLAB_INLINE void BackwardTile(const LstmSizes& sizes, const LstmStep<Real>& st
                                 const LstmStepGradient<Real>& gradient, int64_t begin,
                                 bool scored) {
   using L = Lanes<Real>;
-  constexpr int kParts = kWidth / kNarrow;
   const int64_t B = sizes.samples, next_gate = sizes.hidden * B;
+  // Module by module, unlike forwards: the gates come from far away, and so row after row.
   for (int64_t m = 0; m < sizes.modules; ++m) {
-    std::fill_n(gradient.p + m * B + begin, kWidth, Real{0});
-  }
-  for (int64_t k = 0; k < sizes.hidden; ++k) {
-    const Real* const before = step.cell_before + k * B + begin;
-    const Real* const d_hidden = gradient.hidden + k * B + begin;
-    Real* const to_cell = gradient.cell + k * B + begin;
-    L d_before[kParts] = {};
-    for (int64_t m = 0; m < sizes.modules; ++m) {
+    const Real* const share = step.p + m * B + begin;
+    Real* const d_p = gradient.p + m * B + begin;
+    std::fill_n(d_p, kWidth, Real{0});
+    for (int64_t k = 0; k < sizes.hidden; ++k) {
       const int64_t at = (m * 4 * sizes.hidden + k) * B + begin;
       const Real* const a = step.from_input + at;
       const Real* const b = scored ? step.from_hidden + at : nullptr;
-      const Real* const share = step.p + m * B + begin;
-      Real* const d_p = gradient.p + m * B + begin;
+      const Real* const before = step.cell_before + k * B + begin;
+      const Real* const d_hidden = gradient.hidden + k * B + begin;
+      const Real* const d_cell = gradient.cell + k * B + begin;
+      Real* const to_before = gradient.cell_before + k * B + begin;
       Real* const d_a = gradient.from_input + at;
 #pragma GCC unroll 4
-      for (int part = 0; part < kParts; ++part) {
-        const int at_part = part * kNarrow;
-        const OpenGates<Real> gate({a + at_part, scored ? b + at_part : nullptr, next_gate});
-        const L p = Load(share + at_part), c_before = Load(before + at_part);
-        const L d_h = Load(d_hidden + at_part), d_cell = Load(to_cell + at_part);
+      for (int n = 0; n < kWidth; n += kNarrow) {
+        const OpenGates<Real> gate({a + n, scored ? b + n : nullptr, next_gate});
+        const L p = Load(share + n), c_before = Load(before + n);
+        const L d_h = Load(d_hidden + n), d_next = Load(d_cell + n);
         const L i_f = gate.one_i * gate.one_f, g_o = gate.one_g * gate.one_o;
         const L all = Real{1} / (i_f * g_o);
         const L by_i_f = all * g_o, by_g_o = all * i_f;
@@ -212,17 +209,17 @@ MODLAB_INLINE void BackwardTile(const LstmSizes& sizes, const LstmStep<Real>& st
         const L c = f * c_before + i * g;
         const L of_c = BoundedExp(c, Real{-2});
         const L bent = (Real{1} - of_c) / (Real{1} + of_c);
-        Store(Load(d_p + at_part) + d_h * (o * bent) + d_cell * c, d_p + at_part);
+        Store(Load(d_p + n) + d_h * (o * bent) + d_next * c, d_p + n);
         const L d_own = p * d_h;
-        const L d_c = p * d_cell + d_own * o * (Real{1} - bent * bent);
-        d_before[part] += d_c * f;
-        Store(d_c * g * i * (Real{1} - i), d_a + at_part);
-        Store(d_c * c_before * f * (Real{1} - f), d_a + next_gate + at_part);
-        Store(d_own * bent * o * (Real{1} - o), d_a + 2 * next_gate + at_part);
-        Store(d_c * i * (Real{1} - g * g), d_a + 3 * next_gate + at_part);
+        const L d_c = p * d_next + d_own * o * (Real{1} - bent * bent);
+        const L d_before = d_c * f;
+        Store(m == 0 ? d_before : Load(to_before + n) + d_before, to_before + n);
+        Store(d_c * g * i * (Real{1} - i), d_a + n);
+        Store(d_c * c_before * f * (Real{1} - f), d_a + next_gate + n);
+        Store(d_own * bent * o * (Real{1} - o), d_a + 2 * next_gate + n);
+        Store(d_c * i * (Real{1} - g * g), d_a + 3 * next_gate + n);
       }
     }
-    for (int part = 0; part < kParts; ++part) Store(d_before[part], to_cell + part * kNarrow);
   }
   if (scored) RouteBackward<Real, kWidth>(sizes, step, gradient, begin);
 }

@@ -42,7 +42,8 @@ struct LstmStep {
 template <typename Real>
 struct LstmStepGradient {
   const Real* hidden = nullptr;  // [h, B] of the loss with respect to LstmStep::hidden
-  Real* cell = nullptr;          // [h, B] in: to LstmStep::cell; out: to cell_before
+  const Real* cell = nullptr;    // [h, B] to LstmStep::cell
+  Real* cell_before = nullptr;   // [h, B] made
   Real* from_input = nullptr;    // [4 M h, B] made; to both if the modules are not scored
   Real* from_hidden = nullptr;   // [4 M h, B] made if they are
   Real* p = nullptr;             // [M, B] made: to p if it is given, to the scores if not

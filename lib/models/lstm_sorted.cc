@@ -153,6 +153,7 @@ void Backward(const Sizes& sizes, const at::Tensor& weight, const Tape& tape,
   const at::Tensor d_gates = at::empty({sizes.gates(), sizes.padded}, options);
   const at::Tensor d_hidden = at::zeros({sizes.hidden, sizes.padded}, options);
   const at::Tensor d_cell = at::zeros({sizes.hidden, sizes.padded}, options);
+  const at::Tensor d_cell_before = at::empty({sizes.hidden, sizes.padded}, options);
   const at::Tensor d_state = at::zeros({sizes.width, sizes.padded}, options);
   // As they stand in the batch: from the step behind to what this one gives.
   const at::Tensor hidden_in_batch = at::empty({sizes.hidden, sizes.samples}, options);
@@ -176,6 +177,7 @@ void Backward(const Sizes& sizes, const at::Tensor& weight, const Tape& tape,
       LstmStepGradient<Real> arrays;
       arrays.hidden = d_hidden.data_ptr<Real>();
       arrays.cell = d_cell.data_ptr<Real>();
+      arrays.cell_before = d_cell_before.data_ptr<Real>();
       arrays.from_input = d_gates.data_ptr<Real>();
       arrays.p = d_p.data_ptr<Real>();
       LstmBackward(sizes.kernel(),
@@ -198,7 +200,7 @@ void Backward(const Sizes& sizes, const at::Tensor& weight, const Tape& tape,
                     Features<Real>(sizes, d_input, job, t), T);
       Restore<Real>(sizes, step.order, sizes.hidden, to_state.From(sizes.inputs, 0).data,
                     hidden_in_batch.data_ptr<Real>(), sizes.samples);
-      Restore<Real>(sizes, step.order, sizes.hidden, d_cell.data_ptr<Real>(),
+      Restore<Real>(sizes, step.order, sizes.hidden, d_cell_before.data_ptr<Real>(),
                     cell_in_batch.data_ptr<Real>(), sizes.samples);
     }
   }
