@@ -35,6 +35,7 @@ class BenchCoordinator {
 
   const std::string& address() const { return address_; }
   const std::string& directory() const { return directory_; }
+  pid_t pid() const { return process_->pid(); }
   v1::SweepService::Stub* sweeps() { return sweeps_.get(); }
   v1::ResultsService::Stub* results() { return results_.get(); }
 
