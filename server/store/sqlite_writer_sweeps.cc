@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/store/event_rows.h"
 #include "server/store/message_blob.h"
 #include "server/store/sqlite_writer.h"
 #include "server/store/sweep_rows.h"
@@ -96,13 +97,24 @@ absl::Status SqliteWriter::SetSpec(int64_t sweep, const v1::SweepSpec& spec) {
 }
 
 absl::StatusOr<bool> SqliteWriter::LinkJob(int64_t sweep, int64_t job_id) {
-  absl::Status status = connection_
-                            ->Prepare(
-                                "INSERT INTO sweep_jobs (sweep, job) VALUES (?, ?)"
-                                "  ON CONFLICT (sweep, job) DO NOTHING")
-                            .Bind(sweep)
-                            .Bind(job_id)
-                            .Run();
+  // Of a job that has another sweep by now it must stay clear where it came from. A new job has
+  // none, and costs no more than a look.
+  Statement other = connection_->Prepare(
+      "SELECT 1 FROM sweep_jobs CROSS JOIN jobs ON jobs.id = job CROSS JOIN sweeps"
+      "  WHERE job = ?2 AND sweep <> ?1 AND number = ?1 AND sweeps.created_us <= jobs.created_us"
+      "  LIMIT 1");
+  const absl::StatusOr<bool> found = other.Bind(sweep).Bind(job_id).Step();
+  if (!found.ok()) return found.status();
+  absl::Status status;
+  if (*found) status = KeepSubmission(connection_.get(), job_id);
+  if (!status.ok()) return status;
+  status = connection_
+               ->Prepare(
+                   "INSERT INTO sweep_jobs (sweep, job) VALUES (?, ?)"
+                   "  ON CONFLICT (sweep, job) DO NOTHING")
+               .Bind(sweep)
+               .Bind(job_id)
+               .Run();
   if (!status.ok()) return status;
   return connection_->changes() > 0;
 }

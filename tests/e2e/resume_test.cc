@@ -268,6 +268,8 @@ TEST_F(HandBackTest, WhatMadeRoomForAnUrgentSweepGoesOnWhereItStood) {
     EXPECT_EQ(events[2]["cause"], nullptr) << "no failure";
     EXPECT_GE(events[2]["iteration"], 500);
     EXPECT_EQ(events[3]["iteration"], events[2]["iteration"]);
+    EXPECT_EQ(events[3]["reason"],
+              "from its checkpoint at iteration " + events[2]["iteration"].dump());
   }
   for (int64_t job = kJobs + 1; job <= 2 * kJobs; ++job) {
     EXPECT_EQ(Starts(&cluster_, job).size(), 1u) << "nobody made it wait";
