@@ -381,6 +381,17 @@ TEST_F(AuditTest, JobsWhoseFirstSweepWasPrunedAreWhole) {
   Expect("bad_config", Finished());
 }
 
+// The coordinator that is started next goes on with it.
+TEST_F(AuditTest, ASweepWhoseCancelWasInterruptedIsOnlyUnfinished) {
+  const size_t before = AuditIt().incomplete.size();
+  Begin();
+  EXPECT_EQ(writer()->CancelSweep("good-1", 5000).status(), absl::OkStatus());
+  Commit();
+  const Audited audited = AuditIt();
+  EXPECT_THAT(audited.Lines(), IsEmpty());
+  EXPECT_EQ(audited.incomplete.size(), before);
+}
+
 // -- the file -------------------------------------------------------------------------
 
 TEST_F(AuditTest, ARowThatRefersToNone) {
