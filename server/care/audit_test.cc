@@ -362,6 +362,36 @@ TEST_F(AuditTest, JobsOlderThanEventsNeedNone) {
   EXPECT_THAT(AuditIt().Lines(), IsEmpty());
 }
 
+TEST_F(AuditTest, JobsWhoseFirstSweepWasPrunedAreWhole) {
+  Begin();
+  EXPECT_EQ(writer()->CancelJob(good_.running, "", 5000), absl::OkStatus());
+  EXPECT_EQ(writer()->CancelJob(good_.queued, "", 5000), absl::OkStatus());
+  const v1::SweepSpec spec = *writer()->ReadSpec(Number("good-1"));
+  const int64_t later = writer()->InsertSweep(spec, {}, "bob", "later", 6000)->number;
+  for (int64_t job = good_.finished; job <= good_.cancelled; ++job) {
+    EXPECT_TRUE(*writer()->LinkJob(later, job));
+  }
+  v1::PruneRequest request;
+  request.set_sweep("good-1");
+  EXPECT_EQ(writer()->Prune(request, 0).status(), absl::OkStatus());
+  Commit();
+  EXPECT_THAT(AuditIt().Lines(), IsEmpty());
+  // They are no older than events, which would excuse much.
+  BreakConfig(good_.finished, [](v1::JobConfig* config) { config->clear_encoder_dim(); });
+  Expect("bad_config", Finished());
+}
+
+// The coordinator that is started next goes on with it.
+TEST_F(AuditTest, ASweepWhoseCancelWasInterruptedIsOnlyUnfinished) {
+  const size_t before = AuditIt().incomplete.size();
+  Begin();
+  EXPECT_EQ(writer()->CancelSweep("good-1", 5000).status(), absl::OkStatus());
+  Commit();
+  const Audited audited = AuditIt();
+  EXPECT_THAT(audited.Lines(), IsEmpty());
+  EXPECT_EQ(audited.incomplete.size(), before);
+}
+
 // -- the file -------------------------------------------------------------------------
 
 TEST_F(AuditTest, ARowThatRefersToNone) {

@@ -27,6 +27,7 @@ Engine::Engine(Store* store, Store::Writer* writer, ArtifactFiles* files, Clock 
                const Options& options)
     : clock_(std::move(clock)),
       lease_duration_us_(options.queue.lease_duration_us),
+      jobs_a_step_(options.jobs_a_step),
       inbox_(options.commands_max),
       core_(store, writer, files, options, clock_()) {}
 
@@ -97,8 +98,8 @@ absl::Status Engine::UpdateSweep(const v1::UpdateSweepRequest& request) {
 absl::Status Engine::InSteps(const ChosenJobs& chosen,
                              const std::function<absl::Status(const ChosenJobs&)>& step) {
   ChosenJobs part = chosen;
-  for (size_t first = 0; first == 0 || first < chosen.jobs.size(); first += kJobsAStep) {
-    const size_t end = std::min(chosen.jobs.size(), first + kJobsAStep);
+  for (size_t first = 0; first == 0 || first < chosen.jobs.size(); first += jobs_a_step_) {
+    const size_t end = std::min(chosen.jobs.size(), first + jobs_a_step_);
     part.jobs.assign(chosen.jobs.begin() + static_cast<std::ptrdiff_t>(first),
                      chosen.jobs.begin() + static_cast<std::ptrdiff_t>(end));
     absl::Status status = step(part);
@@ -122,24 +123,26 @@ absl::StatusOr<v1::CancelJobsResponse> Engine::CancelInSteps(const ChosenJobs& c
 }
 
 absl::StatusOr<int64_t> Engine::CancelSweep(const std::string& sweep) {
-  // All that is many before the sweep itself, which then has few jobs left.
-  v1::CancelSweepRequest request;
-  request.set_sweep(sweep);
-  absl::StatusOr<ChosenJobs> chosen = ChooseJobs(request, core_.store());
-  if (!chosen.ok()) return chosen.status();
+  const absl::StatusOr<v1::Sweep> found = core_.store()->GetSweep(sweep);
+  if (!found.ok()) return found.status();
   // It would be closed for nothing.
-  if (chosen->jobs.empty()) return 0;
-  int64_t cancelled = 0;
-  if (chosen->jobs.size() > kJobsAStep) {
-    const absl::StatusOr<v1::CancelJobsResponse> most = CancelInSteps(*chosen);
-    if (!most.ok()) return most.status();
-    cancelled = most->jobs_cancelled();
-  }
-  const absl::StatusOr<int64_t> rest = Call<int64_t>([&](Ledger* ledger, int64_t now_us) {
-    return modlab::CancelSweep(chosen->sweep_id, ledger, now_us);
+  if (found->counts().queued() + found->counts().running() == 0) return 0;
+  size_t left = 0;
+  const absl::StatusOr<int64_t> cancelled = Call<int64_t>([&](Ledger* ledger, int64_t now_us) {
+    absl::StatusOr<int64_t> jobs = modlab::CancelSweep(found->id(), jobs_a_step_, ledger, now_us);
+    left = ledger->unwanted().size();
+    return jobs;
   });
-  if (!rest.ok()) return rest.status();
-  return cancelled + *rest;
+  absl::Status status = cancelled.status();
+  while (status.ok() && left > 0) {
+    status = Do([&](Ledger* ledger, int64_t now_us) {
+      absl::Status stopped = StopUnwanted(jobs_a_step_, ledger, now_us);
+      left = ledger->unwanted().size();
+      return stopped;
+    });
+  }
+  if (!status.ok()) return status;
+  return cancelled;
 }
 
 absl::StatusOr<v1::CancelJobsResponse> Engine::CancelJobs(const v1::CancelJobsRequest& request) {

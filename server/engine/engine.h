@@ -115,8 +115,8 @@ class Engine {
   absl::StatusOr<T> Call(const std::function<absl::StatusOr<T>(Ledger*, int64_t)>& step);
   absl::Status Post(Command command);
   // Calls `step` with parts of `chosen`; once if it is empty.
-  static absl::Status InSteps(const ChosenJobs& chosen,
-                              const std::function<absl::Status(const ChosenJobs&)>& step);
+  absl::Status InSteps(const ChosenJobs& chosen,
+                       const std::function<absl::Status(const ChosenJobs&)>& step);
   absl::StatusOr<v1::CancelJobsResponse> CancelInSteps(const ChosenJobs& chosen);
   absl::StatusOr<v1::PruneResponse> PruneAtOnce(const v1::PruneRequest& request, bool at_full_disk);
   // The weights first, in steps of little room each; then the rest, which takes more.
@@ -128,6 +128,7 @@ class Engine {
 
   const Clock clock_;
   const int64_t lease_duration_us_;
+  const size_t jobs_a_step_;
   Inbox inbox_;
   std::atomic<bool> streams_closed_{false};
 

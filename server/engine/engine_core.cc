@@ -87,6 +87,9 @@ void EngineCore::Settle(int64_t now_us, std::optional<int64_t> heard_until_us) {
       RunOwnStep([&](Ledger* ledger, int64_t) { return ExpireLeases(ledger, *heard_until_us); },
                  now_us);
     }
+    RunOwnStep([this](Ledger* ledger,
+                      int64_t now) { return StopUnwanted(options_.jobs_a_step, ledger, now); },
+               now_us);
     RunOwnStep(GiveGangs, now_us);
     RunOwnStep(KeepQuarantines, now_us);
   }

@@ -19,6 +19,7 @@
 #ifndef MODLAB_SERVER_ENGINE_ENGINE_CORE_H_
 #define MODLAB_SERVER_ENGINE_ENGINE_CORE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,6 +32,7 @@
 #include "server/engine/command.h"
 #include "server/engine/ledger.h"
 #include "server/engine/sessions.h"
+#include "server/engine/sweep_steps.h"
 #include "server/engine/tally.h"
 #include "server/engine/worker_channel.h"
 #include "server/queue/queue.h"
@@ -57,6 +59,7 @@ class EngineCore {
     // names it. Times at which no report could be taken do not count.
     int64_t garbage_interval_us = 60'000'000;
     int64_t garbage_age_us = kGarbageAgeUs;
+    size_t jobs_a_step = kJobsAStep;  // of a sweep that is cancelled
   };
 
   // `store`, `writer` (the store's) and `files` must outlive the core, which alone
@@ -74,11 +77,11 @@ class EngineCore {
   void Run(std::vector<Command> commands, int64_t now_us);
 
   // Ends leases that were over at `heard_until_us`, up to which all that workers
-  // said was run (none where it is empty); gives gangs to idle slots; removes
-  // garbage, and keeps the disk's reserve. Then commits all since the last time, answers, and sends
-  // the workers what they should hold. Where the commit fails, every command that wrote is answered
-  // with the error, the streams that brought reports are closed and the queue is read back; until
-  // that is done no view is sent and no command run.
+  // said was run (none where it is empty); stops some of the jobs that nobody asks for; gives
+  // gangs to idle slots; removes garbage, and keeps the disk's reserve. Then commits all since the
+  // last time, answers, and sends the workers what they should hold. Where the commit fails, every
+  // command that wrote is answered with the error, the streams that brought reports are closed and
+  // the queue is read back; until that is done no view is sent and no command run.
   void Settle(int64_t now_us, std::optional<int64_t> heard_until_us);
 
   // -- the workers' streams ------------------------------------------------------

@@ -13,9 +13,12 @@
 #include "gtest/gtest.h"
 #include "server/engine/engine_fixture.h"
 #include "server/engine/store_steps.h"
+#include "server/engine/sweep_steps.h"
 
 namespace modlab {
 namespace {
+
+using ::testing::ElementsAre;
 
 constexpr int64_t kSecond = 1'000'000;
 constexpr int64_t kMinute = 60 * kSecond;
@@ -24,9 +27,8 @@ class EngineCoreTest : public StoreFixture {
  protected:
   EngineCoreTest() : faulty_(writer()) { StartCore(); }
 
-  void StartCore() {
-    core_ = std::make_unique<EngineCore>(store_.get(), &faulty_, &files_, EngineCore::Options(),
-                                         now_us_);
+  void StartCore(const EngineCore::Options& options = {}) {
+    core_ = std::make_unique<EngineCore>(store_.get(), &faulty_, &files_, options, now_us_);
     EXPECT_EQ(core_->Load(now_us_), absl::OkStatus());
   }
 
@@ -217,6 +219,127 @@ TEST_F(EngineCoreTest, AFileThatWentBeforeItsRowIsForgottenLater) {
   Pass(12 * kMinute);
   EXPECT_EQ(*writer()->ArtifactBytes(), 0);
 }
+
+// -- a sweep of many jobs is cancelled ----------------------------------------------
+
+// Sweep s-1 has jobs 1 to 9, two of which a step cancels; t-1 asks for job 9, too.
+class EngineCoreCancelTest : public EngineCoreTest {
+ protected:
+  EngineCoreCancelTest() {
+    Begin();
+    const std::string sweep = AddSweep("s");
+    for (int seed = 0; seed < 9; ++seed) {
+      AddJob(sweep, Config({{"model_seed", std::to_string(seed).c_str()}}));
+    }
+    EXPECT_TRUE(*writer()->LinkJob(Number(AddSweep("t")), 9));
+    Commit();
+    Restart();
+  }
+
+  // As after kill -9 and a new start.
+  void Restart() {
+    core_.reset();
+    Reopen();
+    faulty_.set_inner(writer());
+    EngineCore::Options options;
+    options.jobs_a_step = 2;
+    StartCore(options);
+  }
+
+  absl::Status Cancel() {
+    return Run([this](Ledger* ledger, int64_t now_us) {
+      const absl::StatusOr<int64_t> jobs = CancelSweep("s-1", /*jobs_max=*/2, ledger, now_us);
+      cancelled_ = jobs.value_or(-1);
+      return jobs.status();
+    });
+  }
+
+  std::vector<int64_t> Queued() {
+    std::vector<int64_t> queued;
+    for (int64_t job = 1; job <= 9; ++job) {
+      if (Get(job).state() == v1::QUEUED) queued.push_back(job);
+    }
+    return queued;
+  }
+
+  int64_t cancelled_ = 0;
+};
+
+TEST_F(EngineCoreCancelTest, WhatACrashInterruptsGoesOn) {
+  ASSERT_EQ(Cancel(), absl::OkStatus());
+  EXPECT_EQ(cancelled_, 8);
+  EXPECT_THAT(Queued(), ElementsAre(5, 6, 7, 8, 9));
+  Restart();
+  EXPECT_THAT(Queued(), ElementsAre(5, 6, 7, 8, 9));
+  EXPECT_GT(store_->GetSweep("s")->cancelled_us(), 0);
+  core_->Settle(now_us_, now_us_);
+  EXPECT_THAT(Queued(), ElementsAre(7, 8, 9));
+  Restart();
+  Pass(3 * kSecond);
+  EXPECT_THAT(Queued(), ElementsAre(9)) << "another sweep asks for it";
+  for (int64_t job = 1; job <= 8; ++job) {
+    EXPECT_EQ(Get(job).state(), v1::CANCELLED);
+    EXPECT_EQ(store_->ReadEvents(job)->back().reason(), "sweep s-1 was cancelled");
+  }
+}
+
+TEST_F(EngineCoreCancelTest, TheSameCallAgainGoesOnWithIt) {
+  ASSERT_EQ(Cancel(), absl::OkStatus());
+  Restart();
+  ASSERT_EQ(Cancel(), absl::OkStatus());
+  EXPECT_EQ(cancelled_, 0) << "by this call";
+  EXPECT_THAT(Queued(), ElementsAre(9));
+}
+
+TEST_F(EngineCoreCancelTest, WhatIsLeftIsLeasedToNobody) {
+  ASSERT_EQ(Cancel(), absl::OkStatus());
+  v1::WorkerView view;
+  view.set_worker_id(std::string(32, 'a'));
+  view.set_name("worker-a");
+  view.set_device("cpu");
+  view.set_slots(1);
+  view.set_slots_idle(1);
+  view.set_gang_size_max(16);
+  const auto channel = std::make_shared<FakeChannel>();
+  std::vector<Command> commands;
+  commands.push_back(core_->TakeViewCommand(view, channel));
+  core_->Run(std::move(commands), now_us_);
+  core_->Settle(now_us_, now_us_);
+  ASSERT_EQ(channel->view().gangs_size(), 1);
+  ASSERT_EQ(channel->view().gangs(0).leases_size(), 1);
+  EXPECT_EQ(channel->view().gangs(0).leases(0).job_id(), 9);
+  EXPECT_THAT(Queued(), ElementsAre(7, 8));
+}
+
+TEST_F(EngineCoreCancelTest, WhatIsAskedForAgainMeanwhileIsKept) {
+  ASSERT_EQ(Cancel(), absl::OkStatus());
+  ASSERT_EQ(Run([](Ledger* ledger, int64_t) {
+              Store::Writer* const writer = *ledger->Write();
+              ledger->queue().LinkJob(8, 2);
+              return writer->LinkJob(2, 8).status();
+            }),
+            absl::OkStatus());
+  Pass(3 * kSecond);
+  EXPECT_THAT(Queued(), ElementsAre(8, 9));
+}
+
+TEST_F(EngineCoreCancelTest, AFullDiskHoldsItUpOnly) {
+  faulty_.FailCommits(true);
+  EXPECT_THAT(Cancel(), IsStatus(absl::StatusCode::kResourceExhausted));
+  faulty_.FailCommits(false);
+  Pass(3 * kSecond);
+  EXPECT_EQ(store_->GetSweep("s")->cancelled_us(), 0) << "it was refused";
+  EXPECT_EQ(Queued().size(), 9u);
+  ASSERT_EQ(Cancel(), absl::OkStatus());
+  faulty_.FailCommits(true);
+  Pass(3 * kSecond);
+  EXPECT_EQ(Queued().size(), 5u);
+  faulty_.FailCommits(false);
+  Pass(5 * kSecond);
+  EXPECT_THAT(Queued(), ElementsAre(9));
+}
+
+// -- looking ---------------------------------------------------------------------
 
 TEST_F(EngineCoreTest, RatesAreOfTheLastTenSeconds) {
   const auto count = [this](int64_t points) {

@@ -316,7 +316,7 @@ TEST_F(CoreFaultsTest, NothingIsToldAfterAStepThatCouldNotBeUndoneInTheQueue) {
   absl::Status cancelled;
   Do({View(worker), Step(
                         [](Ledger* ledger, int64_t now_us) {
-                          EXPECT_TRUE(CancelSweep("s-1", ledger, now_us).ok());
+                          EXPECT_TRUE(CancelSweep("s-1", kJobsAStep, ledger, now_us).ok());
                           return absl::AbortedError("changed its mind");
                         },
                         &cancelled)});

@@ -124,8 +124,9 @@ class EngineFixture : public StoreFixture {
 
   EngineFixture() : faulty_(writer()) { StartEngine(); }
 
-  void StartEngine() {
+  void StartEngine(size_t jobs_a_step = kJobsAStep) {
     Engine::Options options;
+    options.jobs_a_step = jobs_a_step;
     options.queue.lease_duration_us = kLeaseUs;
     options.queue.retries = {/*worker_lost=*/2, /*worker_error=*/1, 0, 0};
     options.queue.backoff_first_us = kBackoffUs;

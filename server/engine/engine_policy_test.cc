@@ -333,6 +333,35 @@ TEST_F(EnginePolicyTest, StatusAndPruning) {
   EXPECT_EQ(store_->ListSweeps(0, "")->sweeps_size(), 0);
 }
 
+TEST_F(EnginePolicyTest, ManyJobsAreCancelledAndRetriedInSteps) {
+  engine_.reset();
+  StartEngine(/*jobs_a_step=*/2);
+  Create(Request("r1", {"0", "1", "2", "3", "4", "5", "6"}));
+  Create(Request("r2", {"6", "7"}));
+  FakeWorker worker = Worker('a', 1, 3);
+  EXPECT_THAT(Leases(Synchronise(&worker)), ElementsAre("1/1", "2/1", "3/1"));
+  Obey(&worker);
+  Synchronise(&worker);
+  v1::CancelJobsRequest some;
+  some.set_sweep("s-1");
+  *some.add_filters() = Filter("model_seed", {"1", "3", "4", "5", "6"});
+  absl::StatusOr<v1::CancelJobsResponse> cancelled = engine_->CancelJobs(some);
+  ASSERT_EQ(cancelled.status(), absl::OkStatus());
+  EXPECT_EQ(cancelled->jobs_cancelled(), 4);
+  EXPECT_EQ(cancelled->jobs_shared(), 1);
+  v1::RetryJobsRequest retry;
+  retry.set_sweep("s-1");
+  EXPECT_EQ(*engine_->RetryJobs(retry), 4);
+  EXPECT_EQ(*engine_->CancelSweep("s-1"), 6);
+  for (int64_t job = 1; job <= 6; ++job) {
+    EXPECT_EQ(Get(job).state(), v1::CANCELLED);
+    EXPECT_EQ(store_->ReadEvents(job)->back().reason(), "sweep s-1 was cancelled");
+  }
+  EXPECT_EQ(Get(7).state(), v1::QUEUED);
+  EXPECT_THAT(Leases(worker.channel->view()), IsEmpty());
+  EXPECT_EQ(engine_->GetStatus()->view.waiting(), 2);
+}
+
 // There is nothing to stop, and its users may still want more of it.
 TEST_F(EnginePolicyTest, CancellingAFinishedSweepChangesNothing) {
   Create(Request("r1", {"0"}));

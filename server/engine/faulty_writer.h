@@ -107,9 +107,11 @@ class FaultyWriter final : public Store::Writer {
   absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) override {
     return inner_->KeepEnded(job_ids);
   }
-  absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name,
-                                             int64_t now_us) override {
+  absl::StatusOr<int64_t> CancelSweep(absl::string_view id_or_name, int64_t now_us) override {
     return inner_->CancelSweep(id_or_name, now_us);
+  }
+  absl::StatusOr<std::string> FindCancelledSweep(int64_t job_id) override {
+    return inner_->FindCancelledSweep(job_id);
   }
   absl::Status StartAttempt(int64_t job_id, int32_t attempt, absl::string_view worker_id,
                             absl::string_view worker_name, absl::string_view worker_place,

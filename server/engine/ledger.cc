@@ -27,14 +27,19 @@ absl::Status Ledger::Load(int64_t now_us) {
       if (!loaded_) fresh->RestoreQuarantine(quarantine, now_us);
     });
   }
+  std::deque<int64_t> unwanted;
   if (status.ok()) {
-    status = writer_->LoadUnfinished([&](const UnfinishedJob& job) { fresh->AddJob(job, now_us); });
+    status = writer_->LoadUnfinished([&](const UnfinishedJob& job) {
+      fresh->AddJob(job, now_us);
+      if (job.sweeps.empty()) unwanted.push_back(job.id);
+    });
   }
   stale_ = !status.ok();
   if (!status.ok()) return status;
   if (loaded_) fresh->AdoptWorkers(*queue_);
   loaded_ = true;
   quarantines_ = std::move(quarantines);
+  unwanted_ = std::move(unwanted);
   queue_ = std::move(fresh);
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #define MODLAB_SERVER_ENGINE_LEDGER_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -68,6 +69,9 @@ class Ledger {
     std::map<std::string, Quarantine> places;
   };
   Quarantines& quarantines() { return quarantines_; }
+  // Jobs that no sweep asks for, since theirs were cancelled. Of many a step takes some:
+  // StopUnwanted(). Others may have ended since, or be asked for again.
+  std::deque<int64_t>& unwanted() { return unwanted_; }
   // For counting what the step does; undone with it.
   Tally& tally() { return tally_; }
 
@@ -83,6 +87,7 @@ class Ledger {
   bool stale_ = false;       // the queue must be filled again before use
   absl::Status lost_;        // why the open transaction cannot be committed
   Quarantines quarantines_;
+  std::deque<int64_t> unwanted_;
   Tally tally_;  // of the open transaction
   Tally committed_;
 };

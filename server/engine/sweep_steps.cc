@@ -1,7 +1,9 @@
 #include "server/engine/sweep_steps.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -212,19 +214,37 @@ absl::Status UpdateSweep(const v1::UpdateSweepRequest& request, Ledger* ledger) 
   return status;
 }
 
-absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, Ledger* ledger, int64_t now_us) {
+absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, size_t jobs_max, Ledger* ledger,
+                                    int64_t now_us) {
   absl::StatusOr<Store::Writer*> writer = ledger->Write();
   if (!writer.ok()) return writer.status();
-  absl::StatusOr<Store::Writer::CancelledSweep> cancelled = (*writer)->CancelSweep(sweep, now_us);
-  if (!cancelled.ok()) return cancelled.status();
-  for (int64_t job_id : cancelled->jobs) {
-    absl::Status status =
-        (*writer)->CancelJob(job_id, absl::StrCat("sweep ", sweep, " was cancelled"), now_us);
+  const absl::StatusOr<int64_t> number = (*writer)->CancelSweep(sweep, now_us);
+  if (!number.ok()) return number.status();
+  const std::vector<int64_t> jobs = ledger->queue().RemoveSweep(*number);
+  ledger->unwanted().insert(ledger->unwanted().end(), jobs.begin(), jobs.end());
+  absl::Status status = StopUnwanted(jobs_max, ledger, now_us);
+  if (!status.ok()) return status;
+  return static_cast<int64_t>(jobs.size());
+}
+
+absl::Status StopUnwanted(size_t jobs_max, Ledger* ledger, int64_t now_us) {
+  std::deque<int64_t>& unwanted = ledger->unwanted();
+  const auto end =
+      unwanted.begin() + static_cast<std::ptrdiff_t>(std::min(unwanted.size(), jobs_max));
+  for (auto job = unwanted.begin(); job != end; ++job) {
+    if (!ledger->queue().IsUnwanted(*job)) continue;
+    absl::StatusOr<Store::Writer*> writer = ledger->Write();
+    if (!writer.ok()) return writer.status();
+    const absl::StatusOr<std::string> sweep = (*writer)->FindCancelledSweep(*job);
+    if (!sweep.ok()) return sweep.status();
+    const std::string reason =
+        sweep->empty() ? "no sweep asks for it" : absl::StrCat("sweep ", *sweep, " was cancelled");
+    absl::Status status = (*writer)->CancelJob(*job, reason, now_us);
     if (!status.ok()) return status;
-    ledger->queue().RemoveJob(job_id);
+    ledger->queue().RemoveJob(*job);
   }
-  ledger->queue().RemoveSweep(cancelled->number);
-  return static_cast<int64_t>(cancelled->jobs.size());
+  unwanted.erase(unwanted.begin(), end);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelJobsRequest& request, Store* store) {
@@ -234,10 +254,6 @@ absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelJobsRequest& request, Stor
     return absl::InvalidArgumentError("filters is empty; give at least one, or cancel the sweep");
   }
   return chosen;
-}
-
-absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelSweepRequest& request, Store* store) {
-  return Choose(request.sweep(), {}, {"queued", "running"}, store);
 }
 
 absl::StatusOr<ChosenJobs> ChooseJobs(const v1::RetryJobsRequest& request, Store* store) {

@@ -43,8 +43,14 @@ absl::StatusOr<PlacedJobs> ExtendSweep(const ExtensionPlan& plan, Ledger* ledger
 // Errors as documented for UpdateSweep.
 absl::Status UpdateSweep(const v1::UpdateSweepRequest& request, Ledger* ledger);
 
-// Returns the number of jobs cancelled. NOT_FOUND.
-absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, Ledger* ledger, int64_t now_us);
+// Takes the sweep out, for good: from here on none of its jobs is leased for it. Those that no
+// other sweep asks for are cancelled, `jobs_max` of them at once; the others wait in
+// Ledger::unwanted(), which a coordinator that is started again finds in the store. Returns the
+// number of both. NOT_FOUND.
+absl::StatusOr<int64_t> CancelSweep(const std::string& sweep, size_t jobs_max, Ledger* ledger,
+                                    int64_t now_us);
+// Cancels up to `jobs_max` more of these.
+absl::Status StopUnwanted(size_t jobs_max, Ledger* ledger, int64_t now_us);
 
 // -- jobs of a sweep, in steps ---------------------------------------------------------
 
@@ -60,7 +66,6 @@ inline constexpr size_t kJobsAStep = 2'000;
 
 // No steps: on any thread. Errors as documented for the request.
 absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelJobsRequest& request, Store* store);
-absl::StatusOr<ChosenJobs> ChooseJobs(const v1::CancelSweepRequest& request, Store* store);
 absl::StatusOr<ChosenJobs> ChooseJobs(const v1::RetryJobsRequest& request, Store* store);
 
 // Those of `chosen` are cancelled, or queued again, that still can be. FAILED_PRECONDITION:

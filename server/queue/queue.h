@@ -169,9 +169,9 @@ class Queue {
   // Adds a sweep, or changes its policy.
   void SetSweep(const QueuedSweep& sweep);
   bool KnowsSweep(int64_t number) const { return sweeps_.count(number) > 0; }
-  // It was cancelled: no job follows it any more. Those that no other sweep asks for
-  // are to be taken out by RemoveJob().
-  void RemoveSweep(int64_t number);
+  // It was cancelled: no job follows it any more. Returns those that no other sweep asks
+  // for: they wait for nothing, and are to be taken out by RemoveJob().
+  std::vector<int64_t> RemoveSweep(int64_t number);
   // One more sweep asks for a job of the queue. Repeating it changes nothing.
   void LinkJob(int64_t job_id, int64_t sweep);
   // Ids of sweeps whose last job left the queue since the last call.
@@ -185,6 +185,8 @@ class Queue {
   // Takes out a job that was cancelled; whether it was there.
   bool RemoveJob(int64_t job_id);
   bool Contains(int64_t job_id) const { return jobs_.contains(job_id); }
+  // Whether it is in the queue, and no sweep asks for it.
+  bool IsUnwanted(int64_t job_id) const;
   // The job must be in the queue.
   v1::JobConfig Config(int64_t job_id) const;
   // Of the job's lease, as last reported; 0 if it has none.

@@ -52,7 +52,7 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
   void RemoveASweep() {
     if (sweeps_.size() < 3) return;
     const int64_t number = AnySweep();
-    queue_->RemoveSweep(number);
+    const std::vector<int64_t> unwanted = queue_->RemoveSweep(number);
     for (auto& [id, job] : jobs_) {
       job.sweeps.erase(std::remove(job.sweeps.begin(), job.sweeps.end(), number), job.sweeps.end());
     }
@@ -66,12 +66,16 @@ class QueueRandomTest : public QueueModelFixture, public testing::WithParamInter
     }
     sweeps_.erase(number);
     const Jobs all = jobs_;
+    std::vector<int64_t> removed;
     for (const auto& [id, job] : all) {
+      EXPECT_EQ(queue_->IsUnwanted(id), job.sweeps.empty());
       if (!job.sweeps.empty()) continue;
+      removed.push_back(id);
       EXPECT_TRUE(queue_->RemoveJob(id));
       if (job.state == v1::RUNNING) EndLease(id);
       jobs_.erase(id);
     }
+    EXPECT_EQ(unwanted, removed);
   }
 
   void AddSomeJobs() {

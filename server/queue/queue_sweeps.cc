@@ -36,14 +36,16 @@ void Queue::SetSweep(const QueuedSweep& sweep) {
   }
 }
 
-void Queue::RemoveSweep(int64_t number) {
+std::vector<int64_t> Queue::RemoveSweep(int64_t number) {
+  std::vector<int64_t> unwanted;
   auto it = sweeps_.find(number);
-  if (it == sweeps_.end()) return;
+  if (it == sweeps_.end()) return unwanted;
   ++revision_;
   Sweep* entry = &it->second;
   for (int64_t job_id : entry->jobs) {
     Job& job = jobs_.at(job_id);
     job.sweeps.erase(std::find(job.sweeps.begin(), job.sweeps.end(), entry));
+    if (job.sweeps.empty()) unwanted.push_back(job_id);
     Follow(&job);
   }
   for (auto& [id, worker] : workers_) {
@@ -59,6 +61,12 @@ void Queue::RemoveSweep(int64_t number) {
   DropNeed(entry);
   if (--entry->user->sweeps == 0) users_.erase(entry->facts.user);
   sweeps_.erase(it);
+  return unwanted;
+}
+
+bool Queue::IsUnwanted(int64_t job_id) const {
+  const auto job = jobs_.find(job_id);
+  return job != jobs_.end() && job->second.sweeps.empty();
 }
 
 void Queue::LinkJob(int64_t job_id, int64_t sweep) {

@@ -88,16 +88,30 @@ TEST_F(QueueSweepsTest, ARemovedSweepGivesItsJobsToOthers) {
   Update(View("w", 1, 1));
   EXPECT_THAT(Assign(), ElementsAre("w: 1/1"));
   EXPECT_THAT(Loads(), ElementsAre("s-2: 1/0/1, 1"));
-  queue_->RemoveSweep(2);
+  EXPECT_THAT(queue_->RemoveSweep(2), ElementsAre(2));
   EXPECT_THAT(Loads(), ElementsAre("s-1: 0/0/1, 1"));
   EXPECT_TRUE(queue_->Contains(2));
+  EXPECT_TRUE(queue_->IsUnwanted(2));
+  EXPECT_FALSE(queue_->IsUnwanted(1));
   EXPECT_EQ(queue_->totals().waiting, 1);
   // Nobody asks for job 2 any more.
   Update(View("x", 1, 1));
   EXPECT_THAT(Assign(), IsEmpty());
   EXPECT_TRUE(queue_->RemoveJob(2));
-  queue_->RemoveSweep(2);
-  queue_->RemoveSweep(77);
+  EXPECT_FALSE(queue_->IsUnwanted(2));
+  EXPECT_THAT(queue_->RemoveSweep(2), IsEmpty());
+  EXPECT_THAT(queue_->RemoveSweep(77), IsEmpty());
+}
+
+TEST_F(QueueSweepsTest, WhatASweepAsksForAgainGoesOn) {
+  AddJobs(1, 2, "a");
+  EXPECT_THAT(queue_->RemoveSweep(1), ElementsAre(1, 2));
+  SetSweep(Sweep(2));
+  queue_->LinkJob(2, 2);
+  EXPECT_TRUE(queue_->IsUnwanted(1));
+  EXPECT_FALSE(queue_->IsUnwanted(2));
+  Update(View("w", 1, 4));
+  EXPECT_THAT(Assign(), ElementsAre("w: 2/1"));
 }
 
 TEST_F(QueueSweepsTest, DelayedJobsChangeSweepsToo) {

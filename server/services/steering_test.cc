@@ -37,13 +37,17 @@ class SteeringTest : public ServicesFixture {
     return Call(workers_.get(), &v1::WorkerService::Stub::ReleaseWorker, request, response);
   }
 
-  std::vector<v1::JobEventKind> Events(int64_t job) {
+  v1::ListJobEventsResponse ListEvents(int64_t job) {
     v1::ListJobEventsRequest request;
     request.set_id(job);
     v1::ListJobEventsResponse response;
     EXPECT_TRUE(
         Call(sweeps_.get(), &v1::SweepService::Stub::ListJobEvents, request, &response).ok());
+    return response;
+  }
+  std::vector<v1::JobEventKind> Events(int64_t job) {
     std::vector<v1::JobEventKind> kinds;
+    const v1::ListJobEventsResponse response = ListEvents(job);
     for (const v1::JobEvent& event : response.events()) kinds.push_back(event.kind());
     return kinds;
   }
@@ -104,6 +108,8 @@ TEST_F(SteeringTest, ASweepIsExtended) {
   ASSERT_TRUE(Extend(request, &response).ok());
   EXPECT_EQ(response.jobs_created(), 1);
   EXPECT_EQ(response.sweep().counts().queued(), 3);
+  EXPECT_EQ(ListEvents(1).events(0).reason(), "in sweep s-1");
+  EXPECT_EQ(ListEvents(3).events(0).reason(), "by an extension of sweep s-1");
   ASSERT_TRUE(Extend(request, &response).ok());
   EXPECT_EQ(response.jobs_created() + response.jobs_shared() + response.jobs_requeued(), 0);
   request.clear_axes();

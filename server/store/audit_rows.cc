@@ -145,7 +145,7 @@ absl::StatusOr<std::optional<int64_t>> ReadFirstJobWithEvents(Connection* connec
   Statement row = connection->Prepare(
       "SELECT id FROM jobs"
       "  WHERE events > CASE state WHEN 2 THEN 1 WHEN 3 THEN 2 ELSE 0 END AND events <= ?"
-      "    AND NOT EXISTS (SELECT 1 FROM job_events WHERE job = id AND n = 1)"
+      "    AND NOT EXISTS (SELECT 1 FROM job_events WHERE job = id AND n = 1 AND kind <> 1)"
       "  ORDER BY id LIMIT 1");
   const absl::StatusOr<bool> found = row.Bind(kJobEventsMax).Step();
   if (!found.ok()) return found.status();

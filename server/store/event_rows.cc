@@ -40,6 +40,34 @@ absl::StatusOr<bool> ReadRow(Connection* connection, int64_t job_id, int64_t* co
   return true;
 }
 
+// Whether the job's row is all that tells of its submission. Not of a job that is older than
+// events, or that has had too many of them. `first_has_row`: there is a row of number 1.
+bool TellsSubmission(const Told& told, int64_t count, bool first_has_row) {
+  const int64_t at_the_end = told.state == v1::RUNNING ? 1 : told.state == v1::SUCCEEDED ? 2 : 0;
+  return count > at_the_end && count <= kJobEventsMax && !first_has_row;
+}
+
+// A sweep and the jobs that come with it are of one moment; a job that is newer than its sweep
+// came when that was extended. "" where there is no such sweep.
+absl::StatusOr<std::string> WhySubmitted(Connection* connection, int64_t job_id, int64_t time_us) {
+  Statement row = connection->Prepare(
+      "SELECT id, user, created_us FROM sweep_jobs CROSS JOIN sweeps ON number = sweep"
+      "  WHERE job = ?1 AND created_us <= ?2 ORDER BY created_us DESC LIMIT 1");
+  const absl::StatusOr<bool> found = row.Bind(job_id).Bind(time_us).Step();
+  if (!found.ok()) return found.status();
+  if (!*found) return std::string();
+  // Who extended it nothing tells.
+  if (row.Int(2) < time_us) return absl::StrCat("by an extension of sweep ", row.Text(0));
+  const absl::string_view user = row.Text(1);
+  return absl::StrCat(user.empty() ? "" : absl::StrCat("by ", user, ", "), "in sweep ",
+                      row.Text(0));
+}
+
+std::string WhyLeased(int64_t iteration) {
+  return iteration > 0 ? absl::StrCat("from its checkpoint at iteration ", iteration)
+                       : "from the beginning";
+}
+
 }  // namespace
 
 absl::Status AddEvent(Connection* connection, int64_t job_id, v1::JobEventKind kind, int64_t now_us,
@@ -81,6 +109,28 @@ absl::Status AddEvent(Connection* connection, int64_t job_id, v1::JobEventKind k
       .Run();
 }
 
+absl::Status KeepSubmission(Connection* connection, int64_t job_id) {
+  int64_t count = 0;
+  Told told;
+  const absl::StatusOr<bool> found = ReadRow(connection, job_id, &count, &told);
+  if (!found.ok()) return found.status();
+  Statement first = connection->Prepare("SELECT 1 FROM job_events WHERE job = ? AND n = 1");
+  const absl::StatusOr<bool> has_row = first.Bind(job_id).Step();
+  if (!has_row.ok()) return has_row.status();
+  if (!TellsSubmission(told, count, *has_row)) return absl::OkStatus();
+  const absl::StatusOr<std::string> why =
+      WhySubmitted(connection, job_id, told.submitted.time_us());
+  if (!why.ok()) return why.status();
+  return connection
+      ->Prepare(
+          "INSERT INTO job_events (job, n, time_us, kind, attempt, worker, iteration, reason,"
+          "                        cause) VALUES (?, 1, ?, 1, 0, '', 0, ?, 0)")
+      .Bind(job_id)
+      .Bind(told.submitted.time_us())
+      .BindText(*why)
+      .Run();
+}
+
 absl::StatusOr<JobEvents> ReadEvents(Connection* connection, int64_t job_id) {
   JobEvents result;
   Told told;
@@ -107,10 +157,11 @@ absl::StatusOr<JobEvents> ReadEvents(Connection* connection, int64_t job_id) {
     event.set_cause(static_cast<v1::FailureCause>(row.Int(7)));
   }
 
-  // A job that is older than events has none of before.
-  const int64_t at_the_end = told.state == v1::RUNNING ? 1 : told.state == v1::SUCCEEDED ? 2 : 0;
   const bool first_has_row = !result.numbers.empty() && result.numbers.front() == 1;
-  if (result.count > at_the_end && result.count <= kJobEventsMax && !first_has_row) {
+  if (TellsSubmission(told, result.count, first_has_row)) {
+    absl::StatusOr<std::string> why = WhySubmitted(connection, job_id, told.submitted.time_us());
+    if (!why.ok()) return why.status();
+    told.submitted.set_reason(*std::move(why));
     result.numbers.insert(result.numbers.begin(), 1);
     result.events.insert(result.events.begin(), told.submitted);
   }
@@ -118,9 +169,12 @@ absl::StatusOr<JobEvents> ReadEvents(Connection* connection, int64_t job_id) {
     result.numbers.push_back(result.count - 1);
     result.events.push_back(told.leased);
   }
-  if (at_the_end > 0 && result.count > 0) {
+  if ((told.state == v1::RUNNING || told.state == v1::SUCCEEDED) && result.count > 0) {
     result.numbers.push_back(result.count);
     result.events.push_back(told.state == v1::RUNNING ? told.leased : told.finished);
+  }
+  for (v1::JobEvent& event : result.events) {
+    if (event.kind() == v1::LEASED) event.set_reason(WhyLeased(event.iteration()));
   }
   if (result.events.size() > static_cast<size_t>(kJobEventsMax)) {
     const auto more = static_cast<std::ptrdiff_t>(result.events.size()) - kJobEventsMax;

@@ -21,6 +21,10 @@ namespace modlab {
 // the job runs, LEASED of its attempt, which is the last; once it has succeeded, that and
 // FINISHED. An ordinary life writes none. jobs.events counts all of them; what changes a
 // job's state has to count its event there.
+//
+// Why a job was leased its iteration tells, and why it was submitted the one sweep of its that
+// is not newer: readers say so, and rows do not. Where that would no longer be plain,
+// KeepSubmission() makes a row.
 
 // Records the job's next event, and forgets the oldest beyond kJobEventsMax; to be called
 // before the row is changed. If the job is RUNNING by its row, the event concerns its attempt,
@@ -29,6 +33,10 @@ namespace modlab {
 absl::Status AddEvent(Connection* connection, int64_t job_id, v1::JobEventKind kind, int64_t now_us,
                       std::optional<int64_t> iteration, absl::string_view reason,
                       v1::FailureCause cause = v1::FAILURE_CAUSE_UNSPECIFIED);
+
+// Gives SUBMITTED a row, if it has none, so that what its reason is stays: to be called before
+// one of the job's sweeps is forgotten, or another that is not newer than the job asks for it.
+absl::Status KeepSubmission(Connection* connection, int64_t job_id);
 
 // The newest events of a job, at most kJobEventsMax, as they happened. None for an unknown job.
 struct JobEvents {

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "modlab/v1/job.pb.h"
 #include "server/store/curve_rows.h"
+#include "server/store/event_rows.h"
 #include "server/store/message_blob.h"
 #include "server/store/sweep_rows.h"
 
@@ -150,7 +151,26 @@ absl::Status RemoveJob(Connection* connection, int64_t job) {
   return status;
 }
 
+// Jobs that stay, since other sweeps ask for them: who submitted them is still to be known.
+absl::Status KeepSubmissions(Connection* connection, const PrunePlan& plan) {
+  const absl::flat_hash_set<int64_t> removed(plan.jobs.begin(), plan.jobs.end());
+  for (const int64_t sweep : plan.sweeps) {
+    Statement row = connection->Prepare("SELECT job FROM sweep_jobs WHERE sweep = ?");
+    row.Bind(sweep);
+    const absl::StatusOr<std::vector<int64_t>> jobs = ReadNumbers(&row);
+    if (!jobs.ok()) return jobs.status();
+    for (const int64_t job : *jobs) {
+      if (removed.count(job) > 0) continue;
+      absl::Status status = KeepSubmission(connection, job);
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Remove(Connection* connection, const PrunePlan& plan) {
+  absl::Status kept = KeepSubmissions(connection, plan);
+  if (!kept.ok()) return kept;
   for (const int64_t sweep : plan.sweeps) {
     absl::Status status = Run(connection, "DELETE FROM sweep_jobs WHERE sweep = ?", sweep);
     if (!status.ok()) return status;

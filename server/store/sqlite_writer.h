@@ -57,7 +57,8 @@ class SqliteWriter : public Store::Writer {
   absl::StatusOr<SharedJobs> SplitByOwner(int64_t sweep,
                                           const std::vector<int64_t>& job_ids) override;
   absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) override;
-  absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name, int64_t now_us) override;
+  absl::StatusOr<int64_t> CancelSweep(absl::string_view id_or_name, int64_t now_us) override;
+  absl::StatusOr<std::string> FindCancelledSweep(int64_t job_id) override;
 
   absl::StatusOr<std::optional<KnownJob>> FindJob(absl::string_view job_key) override;
   absl::StatusOr<int64_t> InsertJob(const NewJob& job, int64_t now_us) override;

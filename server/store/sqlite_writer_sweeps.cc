@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/store/event_rows.h"
 #include "server/store/message_blob.h"
 #include "server/store/sqlite_writer.h"
 #include "server/store/sweep_rows.h"
@@ -96,13 +97,24 @@ absl::Status SqliteWriter::SetSpec(int64_t sweep, const v1::SweepSpec& spec) {
 }
 
 absl::StatusOr<bool> SqliteWriter::LinkJob(int64_t sweep, int64_t job_id) {
-  absl::Status status = connection_
-                            ->Prepare(
-                                "INSERT INTO sweep_jobs (sweep, job) VALUES (?, ?)"
-                                "  ON CONFLICT (sweep, job) DO NOTHING")
-                            .Bind(sweep)
-                            .Bind(job_id)
-                            .Run();
+  // Of a job that has another sweep by now it must stay clear where it came from. A new job has
+  // none, and costs no more than a look.
+  Statement other = connection_->Prepare(
+      "SELECT 1 FROM sweep_jobs CROSS JOIN jobs ON jobs.id = job CROSS JOIN sweeps"
+      "  WHERE job = ?2 AND sweep <> ?1 AND number = ?1 AND sweeps.created_us <= jobs.created_us"
+      "  LIMIT 1");
+  const absl::StatusOr<bool> found = other.Bind(sweep).Bind(job_id).Step();
+  if (!found.ok()) return found.status();
+  absl::Status status;
+  if (*found) status = KeepSubmission(connection_.get(), job_id);
+  if (!status.ok()) return status;
+  status = connection_
+               ->Prepare(
+                   "INSERT INTO sweep_jobs (sweep, job) VALUES (?, ?)"
+                   "  ON CONFLICT (sweep, job) DO NOTHING")
+               .Bind(sweep)
+               .Bind(job_id)
+               .Run();
   if (!status.ok()) return status;
   return connection_->changes() > 0;
 }
@@ -140,8 +152,7 @@ absl::StatusOr<std::vector<int64_t>> SqliteWriter::KeepEnded(const std::vector<i
   return kept;
 }
 
-absl::StatusOr<Store::Writer::CancelledSweep> SqliteWriter::CancelSweep(
-    absl::string_view id_or_name, int64_t now_us) {
+absl::StatusOr<int64_t> SqliteWriter::CancelSweep(absl::string_view id_or_name, int64_t now_us) {
   const absl::StatusOr<int64_t> sweep = FindSweep(connection_.get(), id_or_name);
   if (!sweep.ok()) return sweep.status();
   absl::Status status =
@@ -151,22 +162,16 @@ absl::StatusOr<Store::Writer::CancelledSweep> SqliteWriter::CancelSweep(
           .Bind(*sweep)
           .Run();
   if (!status.ok()) return status;
+  return sweep;
+}
+
+absl::StatusOr<std::string> SqliteWriter::FindCancelledSweep(int64_t job_id) {
   Statement row = connection_->Prepare(
-      "SELECT jobs.id FROM sweep_jobs AS own CROSS JOIN jobs ON jobs.id = own.job"
-      "  WHERE own.sweep = ? AND state IN (1, 2)"
-      "    AND NOT EXISTS (SELECT 1 FROM sweep_jobs AS other"
-      "                      JOIN sweeps ON sweeps.number = other.sweep"
-      "                      WHERE other.job = jobs.id AND cancelled_us = 0)"
-      "  ORDER BY own.job");
-  row.Bind(*sweep);
-  CancelledSweep cancelled;
-  cancelled.number = *sweep;
-  for (;;) {
-    const absl::StatusOr<bool> more = row.Step();
-    if (!more.ok()) return more.status();
-    if (!*more) return cancelled;
-    cancelled.jobs.push_back(row.Int(0));
-  }
+      "SELECT id FROM sweep_jobs CROSS JOIN sweeps ON number = sweep"
+      "  WHERE job = ? AND cancelled_us > 0 ORDER BY cancelled_us DESC, number DESC LIMIT 1");
+  const absl::StatusOr<bool> found = row.Bind(job_id).Step();
+  if (!found.ok()) return found.status();
+  return *found ? std::string(row.Text(0)) : std::string();
 }
 
 }  // namespace modlab

@@ -217,15 +217,11 @@ class Store::Writer {
                                                   const std::vector<int64_t>& job_ids) = 0;
   // Those among `job_ids` that are FAILED or CANCELLED.
   virtual absl::StatusOr<std::vector<int64_t>> KeepEnded(const std::vector<int64_t>& job_ids) = 0;
-  // Marks the sweep cancelled. Returns the ids of its QUEUED and RUNNING jobs
-  // that belong to no other sweep that is not cancelled. Accepts id or name.
-  // NOT_FOUND.
-  struct CancelledSweep {
-    int64_t number = 0;
-    std::vector<int64_t> jobs;
-  };
-  virtual absl::StatusOr<CancelledSweep> CancelSweep(absl::string_view id_or_name,
-                                                     int64_t now_us) = 0;
+  // Marks the sweep cancelled, and returns its number; its jobs are as before. Accepts id or
+  // name. NOT_FOUND. Repeating it changes nothing.
+  virtual absl::StatusOr<int64_t> CancelSweep(absl::string_view id_or_name, int64_t now_us) = 0;
+  // The id of the job's sweep that was cancelled last; "" if none was.
+  virtual absl::StatusOr<std::string> FindCancelledSweep(int64_t job_id) = 0;
 
   // -- the life of a job: each call records its event ---------------------------------
 

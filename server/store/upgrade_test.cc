@@ -284,12 +284,18 @@ class LaterUpgradeTest : public testing::TestWithParam<int> {
     return *std::move(store);
   }
 
-  // Of a job, as the rows of before say.
+  // Of a job, as the rows of before say; that of submissions and leases they knew no reason.
   std::vector<std::string> OldEvents(int64_t job) {
     const auto raw = Raw();
     Statement row = raw->Prepare(
-        "SELECT time_us, kind, attempt, worker, iteration, reason, cause FROM job_events"
-        "  WHERE job = ? ORDER BY n");
+        "SELECT time_us, kind, attempt, worker, iteration,"
+        "       CASE kind WHEN 1 THEN (SELECT 'by ' || user || ', in sweep ' || id FROM sweep_jobs"
+        "                                JOIN sweeps ON number = sweep"
+        "                                WHERE sweep_jobs.job = job_events.job)"
+        "                 WHEN 2 THEN iif(iteration = 0, 'from the beginning',"
+        "                                 'from its checkpoint at iteration ' || iteration)"
+        "                 ELSE reason END, cause"
+        "  FROM job_events WHERE job = ? ORDER BY n");
     row.Bind(job);
     std::vector<std::string> events;
     while (*row.Step()) {
@@ -361,7 +367,7 @@ TEST_P(LaterUpgradeTest, WorkGoesOn) {
   std::vector<std::string> after = Events(store.get(), 6);
   ASSERT_EQ(after.size(), before.size() + 3);
   EXPECT_EQ(after[before.size()], "7 3 3 w-3 2000 drained 0");
-  EXPECT_EQ(after[before.size() + 1], "8 2 4 w-9 1530  0");
+  EXPECT_EQ(after[before.size() + 1], "8 2 4 w-9 1530 from its checkpoint at iteration 1530 0");
   EXPECT_EQ(after[before.size() + 2], "9 6 4 w-9 4000000  0");
   after.resize(before.size());
   EXPECT_EQ(after, before);

@@ -179,7 +179,7 @@ TEST(EyesTest, EventsTellAJobsLife) {
   Cluster cluster;
   cluster.StartCoordinator();
   Process* const worker = cluster.StartWorker(/*gang=*/1);
-  const std::string sweep = cluster.Submit(Endless("life"));
+  const std::string sweep = cluster.Submit(Endless("life"), {"--user", "ada"});
   ASSERT_TRUE(cluster.WaitForSweep(sweep, [](const Json& view) { return view["running"] == 1; }));
   worker->Kill();
   ASSERT_TRUE(cluster.WaitForSweep(sweep, [](const Json& view) { return view["queued"] == 1; }));
@@ -192,9 +192,11 @@ TEST(EyesTest, EventsTellAJobsLife) {
   EXPECT_THAT(kinds, testing::ElementsAre("submitted", "leased", "attempt_failed", "stopped"));
   ASSERT_EQ(events.size(), 4U);
   EXPECT_EQ(events[0]["attempt"], nullptr);
+  EXPECT_EQ(events[0]["reason"], "by ada, in sweep life-1");
   EXPECT_EQ(events[1]["attempt"], 1);
   EXPECT_EQ(events[1]["worker"], "worker-1");
   EXPECT_EQ(events[1]["iteration"], 0);
+  EXPECT_EQ(events[1]["reason"], "from the beginning");
   EXPECT_EQ(events[2]["cause"], "worker_lost");
   EXPECT_EQ(events[2]["attempt"], 1);
   EXPECT_NE(events[2]["reason"], nullptr);

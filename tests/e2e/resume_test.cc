@@ -25,6 +25,7 @@
 namespace modlab::e2e {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr int kJobs = 2;
@@ -244,6 +245,42 @@ TEST_F(HandBackTest, APausedSweepStandsStillAndGoesOnWhereItStood) {
     EXPECT_GE(Starts(&cluster_, job).back(), 500);
     EXPECT_EQ(CountEvents(&cluster_, job, "released"), 1);
   }
+}
+
+TEST_F(HandBackTest, WhatMadeRoomForAnUrgentSweepGoesOnWhereItStood) {
+  cluster_.StartCoordinator(/*lease_seconds=*/300);
+  // Its one slot has both jobs. No checkpoints but those that hand jobs back.
+  cluster_.StartWorker(/*gang=*/2, {"--checkpoint-seconds", "0"});
+  const std::string sweep = cluster_.Submit(Yaml(kMlp), {"--priority", "-1"});
+  ASSERT_TRUE(WaitForIteration(sweep, 500));
+  const std::string urgent =
+      cluster_.Submit(SmallSweep("urgent", "{model: modular, rules: 4, model_seed: [0, 1]}"),
+                      {"--priority", "1", "--preempt"});
+  EXPECT_EQ(cluster_.WaitForEnd(urgent)["succeeded"], kJobs);
+  ExpectSame(Finish(&cluster_, sweep), Undisturbed(kMlp));
+
+  for (int64_t job = 1; job <= kJobs; ++job) {
+    std::vector<std::string> kinds;
+    const Json events = cluster_.Rows({"show", absl::StrCat(job), "--events"});
+    for (const Json& event : events) kinds.push_back(event["event"]);
+    ASSERT_THAT(kinds, ElementsAre("submitted", "leased", "released", "leased", "finished"));
+    EXPECT_EQ(events[2]["reason"], "a sweep of a higher priority needs the slot");
+    EXPECT_EQ(events[2]["cause"], nullptr) << "no failure";
+    EXPECT_GE(events[2]["iteration"], 500);
+    EXPECT_EQ(events[3]["iteration"], events[2]["iteration"]);
+    EXPECT_EQ(events[3]["reason"],
+              "from its checkpoint at iteration " + events[2]["iteration"].dump());
+  }
+  for (int64_t job = kJobs + 1; job <= 2 * kJobs; ++job) {
+    EXPECT_EQ(Starts(&cluster_, job).size(), 1u) << "nobody made it wait";
+  }
+  EXPECT_GE(QueryNumber(cluster_.data_dir() + "/modlab.db",
+                        "SELECT (SELECT min(started_us) FROM jobs WHERE id <= 2)"
+                        "     - (SELECT max(finished_us) FROM jobs WHERE id > 2)"),
+            0)
+      << "the urgent jobs were not the first to end";
+  const Output audit = cluster_.Modlab({"audit"});
+  EXPECT_EQ(audit.exit_code, 0) << audit.out;
 }
 
 TEST_F(HandBackTest, CheckpointsThatAreGoneOrDamagedCostOnlyTime) {

@@ -262,7 +262,7 @@ void Users::DoSomething(int user) {
       Insist(
           user, "cancel " + sweep,
           [sweep](Ledger* ledger, int64_t now_us) {
-            return Text(CancelSweep(sweep, ledger, now_us));
+            return Text(CancelSweep(sweep, /*jobs_max=*/1, ledger, now_us));
           },
           false)
           .IgnoreError();
