@@ -16,7 +16,6 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 #include "lib/config/job_config.h"
-#include "lib/config/sweep_policy.h"
 #include "modlab/v1/results.pb.h"
 #include "modlab/v1/sweep.pb.h"
 #include "server/query/curves_query.h"
@@ -154,17 +153,6 @@ void ListJobs(modlab::Store* store, const std::string& text) {
   ExpectAnswered(store->PlanPrune(prune, 0).status());
 }
 
-void CheckUpdate(const std::string& text) {
-  v1::UpdateSweepRequest request;
-  if (!google::protobuf::TextFormat::ParseFromString(text, &request)) return;
-  v1::SweepPolicy policy;
-  policy.set_priority(request.priority());
-  policy.set_max_running(request.max_running());
-  *policy.mutable_requirements() = request.requirements();
-  const absl::Status status = modlab::CheckPolicy(policy);
-  MODLAB_EXPECT(status.ok() || absl::IsInvalidArgument(status));
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -182,6 +170,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (call == "pairs") Ask(&modlab::ComparePairs, store, text);
   if (call == "sweeps") ListSweeps(store, text);
   if (call == "jobs") ListJobs(store, text);
-  if (call == "update") CheckUpdate(text);
   return 0;
 }
