@@ -45,7 +45,7 @@ class GangObserver {
   virtual void OnFailed(int member, const v1::Failure& failure) = 0;
   // All that the member's training needs to go on from here, `iteration` iterations
   // done, as a file: what RequestCheckpoints() asked for.
-  virtual void OnCheckpoint(int /*member*/, int64_t /*iteration*/, std::string /*file*/) {}
+  virtual void OnCheckpoint(int member, int64_t iteration, std::string file) = 0;
 };
 
 // Counters for whoever watches a running gang from another thread.

@@ -59,6 +59,7 @@ class CountFinished : public GangObserver {
   void OnPoint(int, const v1::CurvePoint&) override {}
   void OnFinished(int, const v1::JobResult&, const FinalWeights&) override { ++finished_; }
   void OnFailed(int, const v1::Failure& failure) override { Give(failure.message()); }
+  void OnCheckpoint(int, int64_t, std::string) override {}
   int finished() const { return finished_; }
 
  private:

@@ -32,7 +32,8 @@ EngineCore::Options EngineOptions() {
 
 }  // namespace
 
-Installation::Installation(uint64_t seed, Coordinator::Sabotage sabotage, Witness::Trace trace)
+Installation::Installation(uint64_t seed, Coordinator::Sabotage sabotage,
+                           const Witness::Trace& trace)
     : seed_(seed),
       random_(Mix(seed)),
       network_(&agenda_, random_.Next()),

@@ -33,7 +33,7 @@ struct Outcome {
 
 class Installation {
  public:
-  Installation(uint64_t seed, Coordinator::Sabotage sabotage, Witness::Trace trace);
+  Installation(uint64_t seed, Coordinator::Sabotage sabotage, const Witness::Trace& trace);
 
   // Troubles it for a while, lets it calm down, and looks at what has become of it.
   Outcome Run();
