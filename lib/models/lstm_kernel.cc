@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include "lib/models/lanes.h"
 #include "lib/models/vector_math.h"
@@ -27,8 +26,6 @@ MODLAB_INLINE Real Relu(Real x) {
 template <typename Real, int kWidth>
 MODLAB_INLINE void Route(const LstmSizes& sizes, const LstmStep<Real>& step, int64_t begin) {
   const int64_t rows = 4 * sizes.hidden;
-  Real highest[kWidth], sum[kWidth] = {};
-  for (int i = 0; i < kWidth; ++i) highest[i] = -std::numeric_limits<Real>::infinity();
   for (int64_t m = 0; m < sizes.modules; ++m) {
     const Real* const weight = step.score_weight + m * 2 * rows;
     Real score[kWidth] = {};
@@ -39,25 +36,9 @@ MODLAB_INLINE void Route(const LstmSizes& sizes, const LstmStep<Real>& step, int
       const Real of_a = weight[row], of_b = weight[rows + row];
       for (int i = 0; i < kWidth; ++i) score[i] += of_a * Relu(a[i]) + of_b * Relu(b[i]);
     }
-    Real* const p = step.p + m * sizes.samples + begin;
-    for (int i = 0; i < kWidth; ++i) {
-      highest[i] = score[i] > highest[i] ? score[i] : highest[i];
-      p[i] = score[i];
-    }
+    std::copy_n(score, kWidth, step.p + m * sizes.samples + begin);
   }
-  for (int64_t m = 0; m < sizes.modules; ++m) {
-    Real* const p = step.p + m * sizes.samples + begin;
-    for (int i = 0; i < kWidth; ++i) {
-      const Real share = Exp(p[i] - highest[i]);
-      sum[i] += share;
-      p[i] = share;
-    }
-  }
-  for (int i = 0; i < kWidth; ++i) sum[i] = Real{1} / sum[i];
-  for (int64_t m = 0; m < sizes.modules; ++m) {
-    Real* const p = step.p + m * sizes.samples + begin;
-    for (int i = 0; i < kWidth; ++i) p[i] *= sum[i];
-  }
+  Softmax<Real, kWidth>(sizes.modules, sizes.samples, step.p + begin);
 }
 
 // A unit's gates before their nonlinearities.

@@ -1,7 +1,7 @@
 #include "lib/models/mixing_kernel.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include "lib/models/vector_math.h"
 
@@ -26,8 +26,6 @@ MODLAB_INLINE void ForEachTile(int64_t columns, const Visit& visit) {
 // p = softmax over modules of w . hidden + b.
 template <typename Real, int kWidth>
 MODLAB_INLINE void Score(const MixingSizes& sizes, const Mixing<Real>& mixing, int64_t begin) {
-  Real highest[kWidth], sum[kWidth] = {};
-  for (int i = 0; i < kWidth; ++i) highest[i] = -std::numeric_limits<Real>::infinity();
   for (int64_t m = 0; m < sizes.modules; ++m) {
     const Real* const weight = mixing.score_weight + m * sizes.units;
     Real score[kWidth];
@@ -37,25 +35,9 @@ MODLAB_INLINE void Score(const MixingSizes& sizes, const Mixing<Real>& mixing, i
       const Real w = weight[k];
       for (int i = 0; i < kWidth; ++i) score[i] += w * h[i];
     }
-    Real* const p = mixing.p + m * sizes.columns + begin;
-    for (int i = 0; i < kWidth; ++i) {
-      highest[i] = score[i] > highest[i] ? score[i] : highest[i];
-      p[i] = score[i];
-    }
+    std::copy_n(score, kWidth, mixing.p + m * sizes.columns + begin);
   }
-  for (int64_t m = 0; m < sizes.modules; ++m) {
-    Real* const p = mixing.p + m * sizes.columns + begin;
-    for (int i = 0; i < kWidth; ++i) {
-      const Real share = Exp(p[i] - highest[i]);
-      sum[i] += share;
-      p[i] = share;
-    }
-  }
-  for (int i = 0; i < kWidth; ++i) sum[i] = Real{1} / sum[i];
-  for (int64_t m = 0; m < sizes.modules; ++m) {
-    Real* const p = mixing.p + m * sizes.columns + begin;
-    for (int i = 0; i < kWidth; ++i) p[i] *= sum[i];
-  }
+  Softmax<Real, kWidth>(sizes.modules, sizes.columns, mixing.p + begin);
 }
 
 template <typename Real>

@@ -59,6 +59,29 @@ MODLAB_INLINE float Exp(float x) {
 
 MODLAB_INLINE double Exp(double x) { return std::exp(x); }
 
+// Softmax over `rows` rows that are `stride` apart, of each of kWidth columns; in place.
+template <typename Real, int kWidth>
+MODLAB_INLINE void Softmax(int64_t rows, int64_t stride, Real* p) {
+  Real highest[kWidth], sum[kWidth] = {};
+  for (int i = 0; i < kWidth; ++i) highest[i] = p[i];
+  for (int64_t row = 1; row < rows; ++row) {
+    const Real* const x = p + row * stride;
+    for (int i = 0; i < kWidth; ++i) highest[i] = x[i] > highest[i] ? x[i] : highest[i];
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    Real* const x = p + row * stride;
+    for (int i = 0; i < kWidth; ++i) {
+      x[i] = Exp(x[i] - highest[i]);
+      sum[i] += x[i];
+    }
+  }
+  for (int i = 0; i < kWidth; ++i) sum[i] = Real{1} / sum[i];
+  for (int64_t row = 0; row < rows; ++row) {
+    Real* const x = p + row * stride;
+    for (int i = 0; i < kWidth; ++i) x[i] *= sum[i];
+  }
+}
+
 // Of an array's beginning, in one fixed order: kLanes sums side by side.
 template <typename Real, int kLanes>
 MODLAB_INLINE Real RowSum(const Real* x, int64_t count) {
