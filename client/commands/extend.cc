@@ -61,8 +61,8 @@ void AddExtend(CLI::App* app, Action* action) {
       "extend", "Add values to a sweep, more seeds say; finished jobs are not trained again");
   AddSweepArgument(command, &options->sweep);
   command
-      ->add_option("FIELD=VALUES", options->values,
-                   "Values for the grids of the sweep: VALUE[,VALUE...] or FIRST..LAST")
+      ->add_option("VALUES", options->values,
+                   "For the grids of the sweep: FIELD=VALUE[,VALUE...] or FIELD=FIRST..LAST")
       ->type_name("")
       ->required();
   AddConnectionOptions(command, &options->choice);

@@ -78,13 +78,16 @@ absl::Status CheckStore(const Options& options, int* exit_code) {
         return true;
       });
   if (!status.ok()) return status;
+  const std::string repeats =
+      summary.repeats() > 0
+          ? absl::StrCat(" (", summary.repeats(), " jobs more repeat some of them)")
+          : "";
   std::printf(
-      "%lld sweeps, %lld jobs: %lld configs gave %lld results (%lld jobs more repeat some of "
-      "them), %lld points, %lld "
-      "artifacts; %lld jobs not finished, failed or cancelled. %s\n",
+      "%lld sweeps, %lld jobs: %lld configs gave %lld results%s, %lld points, %lld artifacts; "
+      "%lld jobs not finished, failed or cancelled. %s\n",
       Wide(summary.sweeps()), Wide(summary.jobs()), Wide(summary.configs()),
-      Wide(summary.results()), Wide(summary.repeats()), Wide(summary.points()),
-      Wide(summary.artifacts()), Wide(summary.incomplete()),
+      Wide(summary.results()), repeats.c_str(), Wide(summary.points()), Wide(summary.artifacts()),
+      Wide(summary.incomplete()),
       summary.damaged() == 0 ? "Nothing is damaged."
                              : absl::StrCat("DAMAGED: ", summary.damaged(), " findings.").c_str());
   if (summary.damaged() > 0) {
