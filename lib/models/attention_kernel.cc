@@ -14,6 +14,7 @@ static_assert(kAttentionSamples == kLanes);
 
 // A line is one number of each of kLanes samples. Every step below is done to whole
 // lines, so that it takes vector instructions whatever the shape.
+
 // Where a line of our own lies.
 template <typename Number>
 struct alignas(kLanes * sizeof(Number)) Place {

@@ -3,19 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <initializer_list>
-#include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
-#include "lib/config/job_config.h"
 #include "modlab/v1/results.pb.h"
 #include "modlab/v1/sweep.pb.h"
 #include "server/query/curves_query.h"
@@ -26,26 +21,20 @@
 #include "server/store/store.h"
 #include "tests/fuzz/expect.h"
 #include "tests/fuzz/quiet.h"
+#include "tests/fuzz/scratch_store.h"
 
 namespace {
 
 namespace v1 = modlab::v1;
 
-// Two sweeps of jobs in several states, in a directory that goes with the process.
+// Two sweeps of jobs in several states.
 class SmallStore {
  public:
   SmallStore() {
-    MODLAB_EXPECT(mkdtemp(&dir_[0]) != nullptr);
-    store_ = modlab::Store::Open(dir_).value();
-    modlab::Store::Writer* const writer = store_->writer();
+    modlab::Store::Writer* const writer = store_.writer();
     MODLAB_EXPECT(writer->Begin().ok());
     for (const char* name : {"s", "t"}) AddSweep(name);
     MODLAB_EXPECT(writer->Commit().ok());
-  }
-  ~SmallStore() {
-    store_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
   }
 
   modlab::Store* get() { return store_.get(); }
@@ -54,31 +43,16 @@ class SmallStore {
   void AddSweep(const std::string& name) {
     v1::SweepSpec spec;
     spec.set_name(name);
-    const int64_t sweep = store_->writer()->InsertSweep(spec, {}, "ada", name, 1)->number;
+    const int64_t sweep = store_.writer()->InsertSweep(spec, {}, "ada", name, 1)->number;
     for (const v1::ModelType model : {v1::MONOLITHIC, v1::MODULAR, v1::GT_MODULAR}) {
       for (int seed = 0; seed < 3; ++seed) AddJob(name, sweep, model, seed);
     }
   }
 
   void AddJob(const std::string& name, int64_t sweep, v1::ModelType model, int seed) {
-    v1::JobConfig config;
-    config.set_architecture(name == "s" ? v1::MLP : v1::RNN);
-    config.set_target(v1::REGRESSION);
-    config.set_model(model);
-    config.set_rules(2 + 2 * (seed % 2));
-    config.set_model_seed(static_cast<uint32_t>(seed));
-    config.set_iterations(100);
-    const v1::JobConfig canonical = modlab::Canonicalise(config).value();
-    const std::string bytes = canonical.SerializeAsString();
-    const std::string job_key = modlab::JobKey(canonical);
-    const std::string shape_key = modlab::ShapeKey(canonical);
-    modlab::Store::Writer* const writer = store_->writer();
-    modlab::NewJob job;
-    job.config = bytes;
-    job.job_key = job_key;
-    job.shape_key = shape_key;
-    job.iterations = 100;
-    const int64_t id = writer->InsertJob(job, 1).value();
+    modlab::Store::Writer* const writer = store_.writer();
+    const int64_t id =
+        store_.InsertJob(name == "s" ? v1::MLP : v1::RNN, model, 2 + 2 * (seed % 2), seed);
     MODLAB_EXPECT(writer->LinkJob(sweep, id).ok());
     MODLAB_EXPECT(writer->StartAttempt(id, 1, "w", "w", "w", 2).ok());
     for (const int64_t iteration : {0, 50, 100}) {
@@ -103,8 +77,7 @@ class SmallStore {
     to->set_value(value);
   }
 
-  std::string dir_ = (std::filesystem::temp_directory_path() / "modlab-fuzz-XXXXXX").string();
-  std::unique_ptr<modlab::Store> store_;
+  modlab::ScratchStore store_;
 };
 
 // What users do wrong, and never what the store does.

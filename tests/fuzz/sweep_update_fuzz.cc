@@ -3,11 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,7 +12,6 @@
 #include "absl/strings/str_split.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "lib/config/job_config.h"
 #include "lib/config/sweep_policy.h"
 #include "modlab/v1/sweep.pb.h"
 #include "modlab/v1/worker.pb.h"
@@ -25,6 +21,7 @@
 #include "server/store/store.h"
 #include "tests/fuzz/expect.h"
 #include "tests/fuzz/quiet.h"
+#include "tests/fuzz/scratch_store.h"
 
 namespace {
 
@@ -36,14 +33,11 @@ constexpr int64_t kJobs = 6;
 constexpr char kWorker[] = "0123456789abcdef0123456789abcdef";
 
 // Sweeps s and t of four jobs each, two of them shared, and u, which was cancelled; an idle
-// worker of two slots. Whatever is done to it is undone. In a directory that goes with the
-// process.
+// worker of two slots. Whatever is done to it is undone.
 class Coordinator {
  public:
   Coordinator() {
-    MODLAB_EXPECT(mkdtemp(&dir_[0]) != nullptr);
-    store_ = modlab::Store::Open(dir_).value();
-    modlab::Store::Writer* const writer = store_->writer();
+    modlab::Store::Writer* const writer = store_.writer();
     MODLAB_EXPECT(writer->Begin().ok());
     for (const char* name : {"s", "t", "u"}) {
       v1::SweepSpec spec;
@@ -51,7 +45,8 @@ class Coordinator {
       MODLAB_EXPECT(writer->InsertSweep(spec, {}, name, name, 1).ok());
     }
     for (int64_t job = 1; job <= kJobs; ++job) {
-      AddJob(job);
+      MODLAB_EXPECT(store_.InsertJob(v1::MLP, v1::MODULAR, job % 2 == 0 ? 2 : 4, /*seed=*/job) ==
+                    job);
       if (job <= 4) MODLAB_EXPECT(writer->LinkJob(1, job).ok());
       if (job >= 3) MODLAB_EXPECT(writer->LinkJob(2, job).ok());
     }
@@ -59,12 +54,6 @@ class Coordinator {
     MODLAB_EXPECT(writer->Commit().ok());
     ledger_ = std::make_unique<modlab::Ledger>(writer, modlab::Queue::Options());
     MODLAB_EXPECT(ledger_->Load(kNowUs).ok());
-  }
-  ~Coordinator() {
-    ledger_.reset();
-    store_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
   }
 
   void Take(const std::vector<v1::UpdateSweepRequest>& requests) {
@@ -84,26 +73,6 @@ class Coordinator {
 
  private:
   static constexpr int64_t kNowUs = 1'000'000;
-
-  void AddJob(int64_t id) {
-    v1::JobConfig config;
-    config.set_architecture(v1::MLP);
-    config.set_target(v1::REGRESSION);
-    config.set_model(v1::MODULAR);
-    config.set_rules(id % 2 == 0 ? 2 : 4);
-    config.set_model_seed(static_cast<uint32_t>(id));
-    config.set_iterations(100);
-    const v1::JobConfig canonical = modlab::Canonicalise(config).value();
-    const std::string bytes = canonical.SerializeAsString();
-    const std::string job_key = modlab::JobKey(canonical);
-    const std::string shape_key = modlab::ShapeKey(canonical);
-    modlab::NewJob job;
-    job.config = bytes;
-    job.job_key = job_key;
-    job.shape_key = shape_key;
-    job.iterations = 100;
-    MODLAB_EXPECT(store_->writer()->InsertJob(job, 1).value() == id);
-  }
 
   static void Connect(modlab::Ledger* ledger, int64_t now_us) {
     v1::WorkerView view;
@@ -156,8 +125,7 @@ class Coordinator {
     MODLAB_EXPECT(leases == running && view.gangs_size() <= 2);
   }
 
-  std::string dir_ = (std::filesystem::temp_directory_path() / "modlab-fuzz-XXXXXX").string();
-  std::unique_ptr<modlab::Store> store_;
+  modlab::ScratchStore store_;
   std::unique_ptr<modlab::Ledger> ledger_;
 };
 
